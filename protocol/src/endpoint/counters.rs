@@ -1,0 +1,55 @@
+//! What an endpoint counts: every frame that was dropped, by its cause (CAL-5).
+
+use crate::wire::Fault;
+
+/// Counts since the endpoint was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Frames taken from the inbox, whatever they were.
+    pub frames: u64,
+    /// Data frames that brought new messages.
+    pub data_frames: u64,
+    /// Messages handed to the application.
+    pub delivered: u64,
+    /// Greetings that were answered with a welcome.
+    pub accepted: u64,
+    /// Greetings that were answered with a refusal.
+    pub refused: u64,
+    /// Greetings not answered because their inbox could not be opened or trusted (GRT-4).
+    pub untrusted_greeting: u64,
+    /// Greetings of a stream that we know already (GRT-3).
+    pub repeated_greeting: u64,
+    /// Welcomes for a session that was open already (WEL-2).
+    pub repeated_welcome: u64,
+    /// Data frames dropped because every number in them was received before (DAT-3).
+    pub duplicates: u64,
+    /// Acknowledgements that said nothing new (ACK-5).
+    pub stale_acknowledgements: u64,
+    /// Frames dropped because they name a session that we do not have (FRM-2).
+    pub unknown_session: u64,
+    /// Sessions ended because the peer broke the protocol (SES-3).
+    pub violations: u64,
+    malformed: [u64; Fault::ALL.len()],
+}
+
+impl Counters {
+    /// Frames dropped because of this fault (FRM-1).
+    pub fn of_fault(&self, fault: Fault) -> u64 {
+        self.malformed[fault as usize]
+    }
+
+    /// Frames dropped because they were malformed.
+    pub fn all_faults(&self) -> u64 {
+        self.malformed.iter().sum()
+    }
+
+    pub(super) fn malformed(&mut self, fault: Fault) {
+        self.malformed[fault as usize] += 1;
+    }
+
+    /// The shell found a greeting to be untrue (GRT-4).
+    pub(super) fn distrust(&mut self) {
+        self.untrusted_greeting += 1;
+    }
+}

@@ -1,0 +1,97 @@
+//! What goes into an endpoint and what comes out of it.
+
+use crate::{
+    lamport::Stamp,
+    number::{Epoch, Number, SessionId},
+    send::{NoRoom, SendSettings},
+    session::{Departure, Ended, Peer},
+    wire::{Greeting, Refusal},
+};
+use core::ops::Range;
+
+/// The codec of raw bytes.
+pub const CODEC_RAW: u8 = 0;
+
+/// What an [`Endpoint`] is made for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// Our incarnation.
+    pub epoch: Epoch,
+    /// Our process id.
+    pub pid: u32,
+    /// Slots of our inbox.
+    pub slots: u64,
+    /// Most bytes held for one sender (CRD-4).
+    pub window: u64,
+    /// Most senders at a time (GRT-5).
+    pub max_sessions: u32,
+    /// Whether asking for the next message says that the application is done with the one before.
+    pub auto_process: bool,
+}
+
+/// What an endpoint tells its application, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<B> {
+    /// A message. Its body is `frame[body]`.
+    Message {
+        /// The session it came in.
+        session: SessionId,
+        /// Who sent it.
+        peer: Peer,
+        /// Its number in the stream.
+        number: Number,
+        /// Its Lamport stamp.
+        stamp: Stamp,
+        /// The frame it came in.
+        frame: B,
+        /// Where in the frame it lies.
+        body: Range<usize>,
+    },
+    /// A sender was welcomed.
+    Joined {
+        /// Who.
+        peer: Peer,
+    },
+    /// A sender is gone, and all that was received from it has been handed out (CLO-2).
+    Departed {
+        /// Who.
+        peer: Peer,
+        /// How.
+        departure: Departure,
+        /// The last number received from it (DTH-4).
+        last: Number,
+    },
+}
+
+/// A greeting that the shell is to check against the world (GRT-4) and then to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// What the greeter says of itself.
+    pub greeting: Greeting,
+    /// If not `None`, the answer is this refusal.
+    pub refusal: Option<Refusal>,
+}
+
+/// Where [`Endpoint::connect`] is to go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Connect {
+    /// Index of the stream in our epoch.
+    pub stream: u32,
+    /// How to send.
+    pub settings: SendSettings,
+    /// Inode number of our pid namespace.
+    pub pid_namespace: u64,
+    /// Name of our inbox.
+    pub inbox: Vec<u8>,
+}
+
+/// Why [`Endpoint::send`] did not take a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendRefused {
+    /// No room at present, or never for a message of this length.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    /// The session is over.
+    #[error(transparent)]
+    Ended(Ended),
+}

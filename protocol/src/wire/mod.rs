@@ -1,0 +1,119 @@
+//! Frames to bytes and back (SPEC.md, sections 5 to 12).
+//!
+//! A frame is decoded once, into a value that cannot be invalid. Decoding borrows or keeps the given buffer and allocates
+//! nothing but the name in a greeting (FRM-3).
+
+mod control;
+mod data;
+mod header;
+
+pub use control::{Acknowledgement, Close, EndReason, Greeting, Refusal, RefusalReason, Welcome};
+pub use data::{DataFrame, MAX_RECORDS, OpenFrame, Record, RecordCursor, record_limit};
+pub use header::{Header, Kind, VERSION, VERSION_ANY};
+
+use crate::number::SessionId;
+
+/// The smallest message size a queue must have to serve as an inbox: room for the longest greeting.
+pub const MIN_FRAME_SIZE: usize = 512;
+
+/// Which of the kernel's priorities a frame travels at (POS-9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// All that is ordered: greetings, welcomes, refusals, data, closes.
+    Ordered,
+    /// Acknowledgements: absolute values that may overtake.
+    Urgent,
+}
+
+impl Priority {
+    /// The number given to `mq_send`.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Ordered => 0,
+            Self::Urgent => 1,
+        }
+    }
+}
+
+/// What is wrong with a frame that was dropped (FRM-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+pub enum Fault {
+    /// Shorter than its kind allows.
+    #[error("too short")]
+    TooShort,
+    /// Longer than its kind allows, or lengths inside that do not add up (DAT-1).
+    #[error("wrong length")]
+    Length,
+    /// Not a frame of lamq.
+    #[error("wrong magic")]
+    Magic,
+    /// A version we do not speak.
+    #[error("unknown version")]
+    Version,
+    /// A kind that the version does not have.
+    #[error("unknown kind")]
+    Kind,
+    /// The check does not match.
+    #[error("wrong check")]
+    Check,
+    /// A field has a value that it cannot have; also a reserved bit that is set (FRM-4).
+    #[error("wrong field")]
+    Field,
+}
+
+impl Fault {
+    /// Every fault, for tables of counters.
+    pub const ALL: [Self; 7] =
+        [Self::TooShort, Self::Length, Self::Magic, Self::Version, Self::Kind, Self::Check, Self::Field];
+}
+
+/// A decoded frame.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Frame<B> {
+    /// Asks for a session.
+    Greeting(Greeting),
+    /// Grants one.
+    Welcome(Welcome),
+    /// Denies one.
+    Refusal(Refusal),
+    /// Messages; keeps the buffer.
+    Data(DataFrame<B>),
+    /// How far the receiver has come, and the credit.
+    Acknowledgement(Acknowledgement),
+    /// The session is over.
+    Close(Close),
+}
+
+/// Decodes one frame.
+///
+/// # Errors
+/// The first [`Fault`] found. Nothing of a faulty frame may be used.
+pub fn decode<B: AsRef<[u8]>>(buffer: B) -> Result<(Header, Frame<B>), Fault> {
+    let bytes = buffer.as_ref();
+    let header = Header::decode(bytes)?;
+    let frame = match header.kind {
+        Kind::Data => {
+            let frame = DataFrame::decode(buffer, header.stamp)?;
+            session_of(&header)?;
+            return Ok((header, Frame::Data(frame)));
+        }
+        Kind::Greeting => Frame::Greeting(Greeting::decode(bytes)?),
+        Kind::Welcome => Frame::Welcome(Welcome::decode(bytes)?),
+        Kind::Refusal => Frame::Refusal(Refusal::decode(bytes)?),
+        Kind::Acknowledgement => Frame::Acknowledgement(Acknowledgement::decode(bytes)?),
+        Kind::Close => Frame::Close(Close::decode(bytes)?),
+    };
+    match (&frame, header.session) {
+        (Frame::Greeting(_), None) => {}
+        (Frame::Greeting(_), Some(_)) => return Err(Fault::Field),
+        _ => _ = session_of(&header)?,
+    }
+    Ok((header, frame))
+}
+
+fn session_of(header: &Header) -> Result<SessionId, Fault> {
+    header.session.ok_or(Fault::Field)
+}
+
+#[cfg(test)]
+mod tests;

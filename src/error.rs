@@ -1,0 +1,256 @@
+//! Errors: one type per operation; those of a send hand the message back (CAL-2).
+
+use crate::{link::Geometry, limits::LimitHit, name::{InvalidName, QueueName}};
+use lamq_protocol::{Number, session::Ended, wire::Refusal};
+use std::{fmt, io, time::Duration};
+
+/// Why a queue of the wanted name is not one that lamq uses (POS-4, POS-8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Distrust {
+    /// It was created by somebody else.
+    #[error("it belongs to user {uid}, we are user {ours}")]
+    OtherUser {
+        /// Its creator.
+        uid: u32,
+        /// Our effective user id.
+        ours: u32,
+    },
+    /// It exists, and we have no permission to open it.
+    #[error("we have no permission to open it, so it belongs to another user or was made with another mode")]
+    NoPermission,
+    /// It has not the mode 1600, whose sticky bit marks a queue of lamq.
+    #[error("its mode is {mode:04o} and not 1600, so lamq did not make it")]
+    Mode {
+        /// Its mode.
+        mode: u32,
+    },
+    /// Its messages are too short to be frames.
+    #[error("its messages have at most {size} bytes, lamq needs {min}", min = lamq_protocol::wire::MIN_FRAME_SIZE)]
+    FrameSize {
+        /// Its message size.
+        size: usize,
+    },
+}
+
+/// Why [`Receiver::bind`](crate::Receiver::bind) failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Not a name.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// Somebody else receives on it (POS-5).
+    #[error("{name} is in use by process {pid}; stop it, or choose another name")]
+    InUse {
+        /// The name.
+        name: QueueName,
+        /// The process that owns it.
+        pid: u32,
+    },
+    /// The owner is dead, but a process that it forked still holds the owner lock.
+    #[error("{name} is held by a child of process {pid}, which is dead; end the child, or choose another name")]
+    HeldByChild {
+        /// The name.
+        name: QueueName,
+        /// The dead owner.
+        pid: u32,
+    },
+    /// There is such a queue, but it is not one of ours. It was left as it is.
+    #[error("{name} exists, but cannot be used: {why}; choose another name")]
+    Untrusted {
+        /// The name.
+        name: QueueName,
+        /// What is wrong with it.
+        why: Distrust,
+    },
+    /// A frame size that cannot carry a greeting, or no slot.
+    #[error("an inbox of {asked} cannot work: it needs at least 1 slot of {min} bytes", min = lamq_protocol::wire::MIN_FRAME_SIZE)]
+    Geometry {
+        /// What was asked for.
+        asked: Geometry,
+    },
+    /// A limit of the system was hit (POS-11).
+    #[error(transparent)]
+    Limit(#[from] LimitHit),
+    /// Anything else that the system said.
+    #[error("cannot create or open the queue {name}: {source}")]
+    System {
+        /// The name.
+        name: QueueName,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Why a [`Link`](crate::link::Link) could not open an inbox for sending.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There is no such queue, or nobody owns it.
+    #[error("nobody receives there")]
+    Absent,
+    /// There is such a queue, but it is not one of ours.
+    #[error("{0}")]
+    Untrusted(Distrust),
+    /// Somebody holds the owner lock whom we cannot see.
+    #[error("its owner, process {pid}, is not visible from here: it is in another pid namespace, or dead with a child that lives")]
+    Invisible {
+        /// The process id in the lock.
+        pid: u32,
+    },
+    /// A limit of the system was hit (POS-11).
+    #[error(transparent)]
+    Limit(#[from] LimitHit),
+    /// Anything else that the system said.
+    #[error("{0}")]
+    System(io::Error),
+}
+
+/// Why [`Sender::connect`](crate::Sender::connect) failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Not a name.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// Nobody received on the name within the time given.
+    #[error("nobody receives on {name} (waited {waited:?})")]
+    NoReceiver {
+        /// The name.
+        name: QueueName,
+        /// How long.
+        waited: Duration,
+    },
+    /// The receiver lives but did not answer within the time given: stopped, or held up by a debugger.
+    #[error("process {pid}, which owns {name}, is alive but did not answer within {waited:?}")]
+    Stalled {
+        /// The name.
+        name: QueueName,
+        /// The receiver's process.
+        pid: u32,
+        /// How long.
+        waited: Duration,
+    },
+    /// The receiver denied the session, and says why (REF-1).
+    #[error("{name} refused: {refusal}")]
+    Refused {
+        /// The name.
+        name: QueueName,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The queue of that name cannot be used.
+    #[error("cannot send to {name}: {source}")]
+    Open {
+        /// The name.
+        name: QueueName,
+        /// Why.
+        source: OpenError,
+    },
+    /// No inbox could be made for the answers.
+    #[error("cannot make an inbox for acknowledgements: {0}")]
+    Inbox(BindError),
+}
+
+/// The session is over, and why; what of it was acknowledged is in [`Sender::stats`](crate::Sender::stats).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Disconnected {
+    /// Why.
+    pub why: Ended,
+}
+
+/// What kept a message from being sent; see [`SendError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendFailure {
+    /// There is no room at present ([`try_send`](crate::Sender::try_send)).
+    #[error("no room: the receiver has granted no credit for it yet")]
+    Full,
+    /// There was no room before the deadline, and the receiver lives ([`send_timeout`](crate::Sender::send_timeout)).
+    #[error("timed out: the receiver is alive but gave no credit in time")]
+    Timeout,
+    /// The message is longer than a frame (LIM-1).
+    #[error(
+        "a message of {length} bytes is too long: the limit is {limit}, set by the receiver's inbox (its setting `frame_size`)"
+    )]
+    TooLong {
+        /// Its length.
+        length: usize,
+        /// The longest that fits.
+        limit: usize,
+    },
+    /// The session is over.
+    #[error(transparent)]
+    Disconnected(#[from] Disconnected),
+}
+
+/// A message that was not sent, handed back (CAL-2). It has no number and nothing of it was transmitted (NUM-2).
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{failure}")]
+pub struct SendError<M> {
+    /// The message.
+    pub message: M,
+    /// Why it was not sent.
+    #[source]
+    pub failure: SendFailure,
+}
+
+impl<M> fmt::Debug for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendError").field("failure", &self.failure).finish_non_exhaustive()
+    }
+}
+
+/// Not everything was acknowledged (CAL-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} of {accepted} messages not acknowledged: {why}", accepted.get() - acknowledged.get())]
+pub struct FlushError {
+    /// The last number sent.
+    pub accepted: Number,
+    /// The last number acknowledged at the session's level. What lies between the two is *unknown*: the receiver may
+    /// have it or not.
+    pub acknowledged: Number,
+    /// What happened.
+    pub why: FlushFailure,
+}
+
+/// What kept an acknowledgement from coming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlushFailure {
+    /// The deadline passed, and the receiver lives.
+    #[error("timed out: the receiver is alive but did not acknowledge in time")]
+    Timeout,
+    /// The session is over.
+    #[error(transparent)]
+    Disconnected(#[from] Disconnected),
+}
+
+/// Nothing more will come: the receiver was told to end with its last sender, and that one is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the last sender is gone")]
+pub struct RecvError;
+
+/// Why [`Receiver::try_recv`](crate::Receiver::try_recv) has no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TryRecvError {
+    /// None at present.
+    #[error("no message")]
+    Empty,
+    /// See [`RecvError`].
+    #[error("the last sender is gone")]
+    Disconnected,
+}
+
+/// Why [`Receiver::recv_timeout`](crate::Receiver::recv_timeout) has no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecvTimeoutError {
+    /// None came in time.
+    #[error("no message in time")]
+    Timeout,
+    /// See [`RecvError`].
+    #[error("the last sender is gone")]
+    Disconnected,
+}

@@ -1,0 +1,102 @@
+//! The limits of the system, and what to do when one is hit (POS-11).
+
+use crate::link::Geometry;
+use nix::{
+    errno::Errno,
+    sys::{
+        eventfd::EventFd,
+        resource::{Resource, getrlimit},
+    },
+};
+use std::fs;
+
+/// A limit of the system that an operation ran into; its message names the limit, its value and the remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LimitHit {
+    /// `fs.mqueue.msg_max` or `fs.mqueue.msgsize_max`.
+    #[error(
+        "a queue of {asked} exceeds a limit of the kernel: fs.mqueue.msg_max is {msg_max}, fs.mqueue.msgsize_max is \
+         {msgsize_max}; ask for less, or raise them (sysctl -w fs.mqueue.msgsize_max=N)"
+    )]
+    QueueSize {
+        /// What was asked for.
+        asked: Geometry,
+        /// Most slots of a queue.
+        msg_max: u64,
+        /// Most bytes of a message.
+        msgsize_max: u64,
+    },
+    /// `fs.mqueue.queues_max`.
+    #[error(
+        "there are as many message queues as the kernel allows: fs.mqueue.queues_max is {queues_max} for all users; \
+         remove queues that nobody uses, or raise it (sysctl -w fs.mqueue.queues_max=N)"
+    )]
+    QueueCount {
+        /// Most queues in this IPC namespace.
+        queues_max: u64,
+    },
+    /// `RLIMIT_MSGQUEUE`.
+    #[error(
+        "a queue of {asked} costs {cost} bytes, and this user's queues may have {limit} bytes together (RLIMIT_MSGQUEUE); end \
+         programs that hold queues, ask for a smaller one, or raise the limit (ulimit -q)"
+    )]
+    UserBytes {
+        /// What was asked for.
+        asked: Geometry,
+        /// What the kernel charges for it.
+        cost: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// `RLIMIT_NOFILE`.
+    #[error("this process has as many open files as it may: {limit} (RLIMIT_NOFILE); close some, or raise it (ulimit -n)")]
+    OpenFiles {
+        /// The limit.
+        limit: u64,
+    },
+    /// The whole system's table of open files is full.
+    #[error("the system has as many open files as it may: fs.file-max is {file_max}; raise it (sysctl -w fs.file-max=N)")]
+    SystemFiles {
+        /// The limit.
+        file_max: u64,
+    },
+    /// The kernel was built without POSIX message queues.
+    #[error("this kernel has no POSIX message queues (CONFIG_POSIX_MQUEUE)")]
+    NoQueues,
+}
+
+impl LimitHit {
+    /// The limit behind an error of `mq_open`, if it is one.
+    pub(crate) fn of(error: Errno, asked: Option<Geometry>) -> Option<Self> {
+        Some(match (error, asked) {
+            (Errno::EINVAL, Some(asked)) => {
+                Self::QueueSize { asked, msg_max: sysctl("mqueue/msg_max"), msgsize_max: sysctl("mqueue/msgsize_max") }
+            }
+            (Errno::ENOSPC, _) => Self::QueueCount { queues_max: sysctl("mqueue/queues_max") },
+            // The same number stands for two limits: whether any descriptor can be had tells them apart.
+            (Errno::EMFILE, Some(asked)) if EventFd::new().is_ok() => {
+                Self::UserBytes { asked, cost: cost(asked), limit: soft_limit(Resource::RLIMIT_MSGQUEUE) }
+            }
+            (Errno::EMFILE, _) => Self::OpenFiles { limit: soft_limit(Resource::RLIMIT_NOFILE) },
+            (Errno::ENFILE, _) => Self::SystemFiles { file_max: sysctl("file-max") },
+            (Errno::ENOSYS, _) => Self::NoQueues,
+            _ => return None,
+        })
+    }
+}
+
+/// What the kernel charges a user for a queue: `mqueue_get_inode` in `ipc/mqueue.c`.
+fn cost(Geometry { slots, frame_size }: Geometry) -> u64 {
+    const PER_MESSAGE: u64 = 48 + 48; // struct msg_msg, struct posix_msg_tree_node
+    slots as u64 * (frame_size as u64 + PER_MESSAGE)
+}
+
+/// The value of `fs.` + the path, 0 where it cannot be read.
+fn sysctl(path: &str) -> u64 {
+    fs::read_to_string(format!("/proc/sys/fs/{path}")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+fn soft_limit(resource: Resource) -> u64 {
+    getrlimit(resource).map_or(0, |(soft, _)| soft)
+}

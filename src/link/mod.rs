@@ -1,0 +1,117 @@
+//! Links move frames between endpoints: [`Posix`] queues of the kernel, or [`Memory`] within one process.
+//!
+//! The traits are public so that a link can be wrapped: to watch frames, to disturb them, to study what breaks.
+
+use crate::{
+    error::{BindError, OpenError},
+    name::QueueName,
+};
+use lamq_protocol::{Epoch, wire::Priority};
+use std::{fmt, io, os::fd::BorrowedFd};
+
+mod memory;
+mod posix;
+mod sys;
+
+pub use memory::Memory;
+pub use posix::Posix;
+pub(crate) use sys::{process_id, user_id};
+
+/// Who owns an inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// Process id.
+    pub pid: u32,
+    /// The low 40 bits of its epoch: what an owner lock can carry (POS-3).
+    pub epoch_low: u64,
+}
+
+impl Owner {
+    /// The owner with this process id and epoch.
+    pub const fn new(pid: u32, epoch: Epoch) -> Self {
+        Self { pid, epoch_low: epoch.low_bits() }
+    }
+}
+
+/// The shape of an inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Geometry {
+    /// How many frames it holds.
+    pub slots: usize,
+    /// How many bytes a frame may have.
+    pub frame_size: usize,
+}
+
+impl fmt::Display for Geometry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} x {} bytes", self.slots, self.frame_size)
+    }
+}
+
+/// A space of names in which inboxes live.
+///
+/// - A name has at most one living owner at a time.
+/// - Frames of one [`Priority`] arrive in the order in which they were sent, whole, once each; urgent ones overtake.
+/// - What was sent stays readable when its sender is gone.
+/// - The end of an owner, however it ends, is visible through every [`Outbox`] that is open to it.
+pub trait Link: Send + Sync + fmt::Debug {
+    /// Makes `owner` the owner of the inbox `name`, taking over what a dead owner left in one of the same geometry.
+    ///
+    /// # Errors
+    /// [`BindError`]; an inbox that is somebody else's is left as it is.
+    fn bind(&self, name: &QueueName, owner: Owner, geometry: Geometry) -> Result<Box<dyn Inbox>, BindError>;
+
+    /// Opens the inbox `name` for sending.
+    ///
+    /// # Errors
+    /// [`OpenError`], which tells an absent owner from one that is not to be trusted.
+    fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError>;
+}
+
+/// The receiving end of a queue; dropping it gives the name up.
+pub trait Inbox: Send + fmt::Debug {
+    /// Takes the next frame into `buffer`, which is at least one frame size long. `None` when there is none. Never waits.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn try_recv(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>>;
+
+    /// Its shape.
+    fn geometry(&self) -> Geometry;
+
+    /// Readable (`POLLIN`) while there are frames.
+    fn readable(&self) -> BorrowedFd<'_>;
+
+    /// Removes the name; frames still arrive from those who have it open. Does nothing the second time.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn unlink(&mut self) -> io::Result<()>;
+}
+
+/// The sending end of somebody's inbox.
+pub trait Outbox: Send + fmt::Debug {
+    /// Puts a frame into the queue; `false` when it is full. Never waits.
+    ///
+    /// # Errors
+    /// What the system said; the frame was not sent.
+    fn try_send(&mut self, priority: Priority, frame: &[u8]) -> io::Result<bool>;
+
+    /// Its shape.
+    fn geometry(&self) -> Geometry;
+
+    /// Writable (`POLLOUT`) while there is room.
+    fn writable(&self) -> BorrowedFd<'_>;
+
+    /// Readable (`POLLIN`) when the owner may have died: the time to ask [`is_alive`](Self::is_alive).
+    fn bell(&self) -> BorrowedFd<'_>;
+
+    /// Who owned the inbox when it was opened.
+    fn owner(&self) -> Owner;
+
+    /// Whether that owner still lives (DTH-1).
+    ///
+    /// # Errors
+    /// What the system said.
+    fn is_alive(&self) -> io::Result<bool>;
+}

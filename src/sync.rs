@@ -1,0 +1,98 @@
+//! The one place that names locks: `parking_lot`, or `loom` when its models are run (`--cfg lamq_loom`).
+
+mod role;
+
+pub(crate) use role::{Holder, Role, RoleGuard, World};
+pub(crate) use std::sync::Arc;
+
+#[cfg(not(lamq_loom))]
+mod imp {
+    use crate::clock::Deadline;
+
+    pub(crate) use parking_lot::MutexGuard;
+
+    /// A mutual exclusion lock; not poisoned by a panic.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(parking_lot::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock()
+        }
+    }
+
+    /// A condition variable.
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(parking_lot::Condvar);
+
+    impl Condvar {
+        pub(crate) const fn new() -> Self {
+            Self(parking_lot::Condvar::new())
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+
+        /// Waits for a notification or the deadline.
+        pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>, deadline: Deadline) -> MutexGuard<'a, T> {
+            match deadline.instant() {
+                Some(end) => _ = self.0.wait_until(&mut guard, end),
+                None => self.0.wait(&mut guard),
+            }
+            guard
+        }
+    }
+}
+
+#[cfg(lamq_loom)]
+mod imp {
+    use crate::clock::Deadline;
+
+    pub(crate) use loom::sync::MutexGuard;
+
+    /// See the other one.
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().expect("loom does not poison")
+        }
+    }
+
+    impl<T: Default> Default for Mutex<T> {
+        fn default() -> Self {
+            Self::new(T::default())
+        }
+    }
+
+    /// See the other one.
+    #[derive(Debug)]
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Self(loom::sync::Condvar::new())
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+
+        /// Waits for a notification: loom has no clock, so its models must not depend on a deadline.
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, _: Deadline) -> MutexGuard<'a, T> {
+            self.0.wait(guard).expect("loom does not poison")
+        }
+    }
+}
+
+pub(crate) use imp::{Condvar, Mutex, MutexGuard};
