@@ -2,7 +2,8 @@
 
 mod role;
 
-pub(crate) use role::{Holder, Role, RoleGuard, World};
+
+pub(crate) use role::{Role, World};
 pub(crate) use std::sync::Arc;
 
 #[cfg(not(lamq_loom))]

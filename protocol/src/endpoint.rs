@@ -229,6 +229,7 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
                     let incoming = self.inbound.get_mut(&session)?;
                     let (peer, last) = (incoming.session.peer(), incoming.session.window().received());
                     if let Some(departure) = incoming.session.tell_departure() {
+                        self.counters.departed += 1;
                         return Some(Event::Departed { peer, departure, last });
                     }
                 }
@@ -288,6 +289,11 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
             }
         }
         blocked
+    }
+
+    /// The link of this session has room again.
+    pub fn retry(&mut self, session: SessionId) {
+        self.touch(session);
     }
 
     /// Whether something happened since the last [`transmit`](Self::transmit) that may have made a frame due.

@@ -15,7 +15,7 @@ mod sys;
 
 pub use memory::Memory;
 pub use posix::Posix;
-pub(crate) use sys::{process_id, user_id};
+pub(crate) use sys::{process_id, retry};
 
 /// Who owns an inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

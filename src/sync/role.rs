@@ -23,25 +23,13 @@ pub(crate) trait World<S> {
     fn interrupt(&self);
 }
 
-/// Who holds the role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
-    /// Nobody sleeps in the kernel.
-    Nobody,
-    /// A thread of the application, inside one of our calls.
-    Caller,
-    /// The keeper thread; it gives way to any caller.
-    Keeper,
-}
-
 #[derive(Debug)]
 struct Inner<S> {
     state: S,
-    holder: Holder,
+    /// Whether a thread sleeps in the kernel at present.
+    held: bool,
     /// Threads parked on `changed`.
     parked: usize,
-    /// How often callers gave the role back.
-    releases: u64,
 }
 
 /// State under a lock, and the role.
@@ -67,21 +55,9 @@ impl<S> DerefMut for RoleGuard<'_, S> {
     }
 }
 
-impl<S> RoleGuard<'_, S> {
-    /// Who sleeps in the kernel at present.
-    pub(crate) fn holder(&self) -> Holder {
-        self.0.holder
-    }
-
-    /// How often callers gave the role back so far.
-    pub(crate) fn releases(&self) -> u64 {
-        self.0.releases
-    }
-}
-
 impl<S> Role<S> {
     pub(crate) fn new(state: S) -> Self {
-        let inner = Inner { state, holder: Holder::Nobody, parked: 0, releases: 0 };
+        let inner = Inner { state, held: false, parked: 0 };
         Self { inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
@@ -100,7 +76,6 @@ impl<S> Role<S> {
     pub(crate) fn wait<R>(
         &self,
         world: &impl World<S>,
-        me: Holder,
         deadline: Deadline,
         mut step: impl FnMut(&mut S) -> Option<R>,
     ) -> Option<R> {
@@ -115,21 +90,17 @@ impl<S> Role<S> {
                 self.wake_others(&inner, world);
                 return None;
             }
-            if inner.holder == Holder::Nobody {
-                inner.holder = me;
+            if !inner.held {
+                inner.held = true;
                 let plan = world.plan(&mut inner.state);
                 drop(inner);
                 world.sleep(plan, deadline);
                 inner = self.inner.lock();
-                inner.holder = Holder::Nobody;
-                inner.releases += u64::from(me == Holder::Caller);
+                inner.held = false;
                 if inner.parked > 0 {
                     self.changed.notify_all();
                 }
             } else {
-                if inner.holder == Holder::Keeper {
-                    world.interrupt();
-                }
                 inner.parked += 1;
                 inner = self.changed.wait(inner, deadline);
                 inner.parked -= 1;
@@ -141,11 +112,8 @@ impl<S> Role<S> {
         if inner.parked > 0 {
             self.changed.notify_all();
         }
-        if inner.holder == Holder::Caller {
+        if inner.held {
             world.interrupt();
         }
     }
 }
-
-#[cfg(all(test, lamq_loom))]
-mod loom_tests;

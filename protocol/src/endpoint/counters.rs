@@ -14,6 +14,8 @@ pub struct Counters {
     pub delivered: u64,
     /// Greetings that were answered with a welcome.
     pub accepted: u64,
+    /// Senders whose departure was told to the application.
+    pub departed: u64,
     /// Greetings that were answered with a refusal.
     pub refused: u64,
     /// Greetings not answered because their inbox could not be opened or trusted (GRT-4).

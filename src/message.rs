@@ -1,0 +1,76 @@
+//! What a receiver gets.
+
+use crate::pool::FrameBuffer;
+use lamq_protocol::{Number, Stamp, session::Departure, session::Peer};
+use std::{fmt, ops::{Deref, Range}};
+
+/// A received message: its bytes (it dereferences to them) and where they come from.
+///
+/// It shares the buffer of the frame it came in. To keep a few messages of many for long, copy them (`to_vec()`).
+#[derive(Clone)]
+pub struct Message {
+    pub(crate) frame: FrameBuffer,
+    pub(crate) body: Range<usize>,
+    pub(crate) number: Number,
+    pub(crate) stamp: Stamp,
+    pub(crate) peer: Peer,
+}
+
+impl Message {
+    /// Its number in the sender's stream, from 1 (NUM-1).
+    pub fn number(&self) -> u64 {
+        self.number.get()
+    }
+
+    /// Its Lamport stamp (LAM-1).
+    pub fn lamport(&self) -> u64 {
+        self.stamp.get()
+    }
+
+    /// Who sent it.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+}
+
+impl Deref for Message {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.frame.as_ref()[self.body.clone()]
+    }
+}
+
+impl AsRef<[u8]> for Message {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("peer", &self.peer)
+            .field("number", &self.number)
+            .field("stamp", &self.stamp)
+            .field("length", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a receiver sees, in order.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A message.
+    Message(Message),
+    /// A sender was welcomed.
+    Joined(Peer),
+    /// A sender is gone; every message that was received from it came before (CLO-2).
+    Departed {
+        /// Who.
+        peer: Peer,
+        /// How: it left, died, or broke the protocol.
+        departure: Departure,
+        /// The last number received from it (DTH-4).
+        last: u64,
+    },
+}

@@ -1,0 +1,251 @@
+//! The receiving end of a channel.
+
+use crate::{
+    clock::Deadline,
+    error::{BindError, RecvError, RecvTimeoutError, TryRecvError},
+    link::{Geometry, Link, Owner, Posix, process_id},
+    message::{Event, Message},
+    name::{InvalidName, QueueName},
+    pump::{Shared, State},
+    random,
+    sync::Arc,
+};
+use lamq_protocol::{
+    endpoint::{self, Counters, Settings},
+    session::Departure,
+};
+use std::time::Duration;
+
+/// How a [`Receiver`] is made; see [`Receiver::builder`].
+#[derive(Clone, Debug)]
+pub struct ReceiverBuilder {
+    link: Arc<dyn Link>,
+    geometry: Geometry,
+    window: u64,
+    max_senders: u32,
+    auto_process: bool,
+    end_with_last_sender: bool,
+}
+
+impl Default for ReceiverBuilder {
+    fn default() -> Self {
+        Self {
+            link: Arc::new(Posix),
+            geometry: Geometry { slots: 10, frame_size: 8192 },
+            window: 256 << 10,
+            max_senders: 1024,
+            auto_process: true,
+            end_with_last_sender: false,
+        }
+    }
+}
+
+impl ReceiverBuilder {
+    /// Where the queue lives. Default: [`Posix`].
+    #[must_use]
+    pub fn link(mut self, link: impl Link + 'static) -> Self {
+        self.link = Arc::new(link);
+        self
+    }
+
+    /// How many frames the inbox holds. Default: 10.
+    #[must_use]
+    pub fn slots(mut self, slots: usize) -> Self {
+        self.geometry.slots = slots;
+        self
+    }
+
+    /// How many bytes a frame may have, which limits a message to 44 less. Default: 8192.
+    #[must_use]
+    pub fn frame_size(mut self, bytes: usize) -> Self {
+        self.geometry.frame_size = bytes;
+        self
+    }
+
+    /// The most bytes held for one sender, at least one frame (CRD-4). Default: 256 KiB.
+    #[must_use]
+    pub fn window(mut self, bytes: u64) -> Self {
+        self.window = bytes;
+        self
+    }
+
+    /// The most senders at a time (GRT-5). Default: 1024.
+    #[must_use]
+    pub fn max_senders(mut self, senders: u32) -> Self {
+        self.max_senders = senders;
+        self
+    }
+
+    /// A message counts as processed only when [`Receiver::acknowledge`] says so. Default: when the next one is asked for.
+    #[must_use]
+    pub fn manual_acknowledge(mut self) -> Self {
+        self.auto_process = false;
+        self
+    }
+
+    /// Receiving ends when at least one sender has come and all are gone again. Default: it never ends.
+    #[must_use]
+    pub fn end_with_last_sender(mut self) -> Self {
+        self.end_with_last_sender = true;
+        self
+    }
+
+    /// Becomes the owner of the queue `name`; a dead owner's is taken over.
+    ///
+    /// # Errors
+    /// [`BindError`]: in use, not ours, a limit was hit.
+    pub fn bind<N>(self, name: N) -> Result<Receiver, BindError>
+    where
+        N: TryInto<QueueName>,
+        InvalidName: From<N::Error>,
+    {
+        let name = name.try_into().map_err(InvalidName::from)?;
+        let system = |source| BindError::System { name: name.clone(), source };
+        let epoch = random::epoch().map_err(system)?;
+        let inbox = self.link.bind(&name, Owner::new(process_id(), epoch), self.geometry)?;
+        let settings = Settings {
+            epoch,
+            pid: process_id(),
+            slots: self.geometry.slots as u64,
+            window: self.window.max(self.geometry.frame_size as u64),
+            max_sessions: self.max_senders,
+            auto_process: self.auto_process,
+        };
+        let shared = Shared::new(self.link, inbox, settings).map_err(system)?;
+        Ok(Receiver { shared, end_with_last_sender: self.end_with_last_sender })
+    }
+}
+
+/// The receiving end of a channel: messages of each sender in order, none missing and none twice (PRO-1).
+///
+/// Dropping it removes the queue's name and tells the senders.
+#[derive(Debug)]
+pub struct Receiver {
+    shared: Arc<Shared>,
+    end_with_last_sender: bool,
+}
+
+impl Receiver {
+    /// Binds with the defaults; see [`ReceiverBuilder::bind`].
+    ///
+    /// # Errors
+    /// See [`ReceiverBuilder::bind`].
+    pub fn bind<N>(name: N) -> Result<Self, BindError>
+    where
+        N: TryInto<QueueName>,
+        InvalidName: From<N::Error>,
+    {
+        Self::builder().bind(name)
+    }
+
+    /// Settings to bind with.
+    pub fn builder() -> ReceiverBuilder {
+        ReceiverBuilder::default()
+    }
+
+    /// The next message; waits as long as it takes.
+    ///
+    /// # Errors
+    /// [`RecvError`] with [`ReceiverBuilder::end_with_last_sender`] only.
+    pub fn recv(&self) -> Result<Message, RecvError> {
+        self.recv_until(Deadline::Never).map_err(|_| RecvError)
+    }
+
+    /// The next message if there is one (CAL-4).
+    ///
+    /// # Errors
+    /// [`TryRecvError`].
+    pub fn try_recv(&self) -> Result<Message, TryRecvError> {
+        self.recv_until(Deadline::Now).map_err(|error| match error {
+            RecvTimeoutError::Timeout => TryRecvError::Empty,
+            RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+        })
+    }
+
+    /// The next message; waits no longer than `timeout` (CAL-1).
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError`].
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, RecvTimeoutError> {
+        self.recv_until(Deadline::after(timeout))
+    }
+
+    /// The next message, or what became of a sender; waits no longer than `timeout`, or for ever.
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError`].
+    pub fn recv_event(&self, timeout: Option<Duration>) -> Result<Event, RecvTimeoutError> {
+        self.event_until(timeout.map_or(Deadline::Never, Deadline::after))
+    }
+
+    /// Messages until receiving ends.
+    pub fn iter(&self) -> impl Iterator<Item = Message> + '_ {
+        std::iter::from_fn(|| self.recv().ok())
+    }
+
+    /// Says that the application is done with every message it got, and tells the senders.
+    pub fn acknowledge(&self) {
+        let mut state = self.shared.role.lock();
+        state.core.process_all();
+        state.transmit(true);
+    }
+
+    /// What happened so far, every dropped frame by its cause (CAL-5).
+    pub fn stats(&self) -> Counters {
+        *self.shared.role.lock().core.counters()
+    }
+
+    fn recv_until(&self, deadline: Deadline) -> Result<Message, RecvTimeoutError> {
+        loop {
+            if let Event::Message(message) = self.event_until(deadline)? {
+                return Ok(message);
+            }
+        }
+    }
+
+    fn event_until(&self, deadline: Deadline) -> Result<Event, RecvTimeoutError> {
+        let mut state = self.shared.role.lock();
+        if let Some(event) = take(&mut state) {
+            return Ok(event);
+        }
+        drop(state);
+        let event = self.shared.role.wait(&self.shared.poller, deadline, |state| {
+            state.step();
+            if let Some(event) = take(state) {
+                return Some(Ok(event));
+            }
+            let counters = state.core.counters();
+            let over = self.end_with_last_sender && counters.accepted > 0 && counters.accepted == counters.departed;
+            over.then_some(Err(RecvTimeoutError::Disconnected))
+        });
+        event.unwrap_or(Err(RecvTimeoutError::Timeout))
+    }
+}
+
+fn take(state: &mut State) -> Option<Event> {
+    let event = match state.core.next_event()? {
+        endpoint::Event::Message { peer, number, stamp, frame, body, .. } => {
+            Event::Message(Message { frame, body, number, stamp, peer })
+        }
+        endpoint::Event::Joined { peer } => Event::Joined(peer),
+        endpoint::Event::Departed { peer, departure, last } => {
+            if departure != Departure::Left {
+                tracing::warn!(target: "lamq", pid = peer.pid, %departure, last = last.get(), "a sender is gone");
+            }
+            Event::Departed { peer, departure, last: last.get() }
+        }
+    };
+    state.transmit(false);
+    Some(event)
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let mut state = self.shared.role.lock();
+        if let Err(error) = state.inbox.unlink() {
+            tracing::warn!(target: "lamq", %error, "cannot remove the queue");
+        }
+        state.core.leave();
+        state.transmit(true);
+    }
+}
