@@ -1,6 +1,10 @@
 //! Errors: one type per operation; those of a send hand the message back (CAL-2).
 
-use crate::{link::Geometry, limits::LimitHit, name::{InvalidName, QueueName}};
+use crate::{
+    limits::LimitHit,
+    link::Geometry,
+    name::{InvalidName, QueueName},
+};
 use lamq_protocol::{Number, session::Ended, wire::Refusal};
 use std::{fmt, io, time::Duration};
 
@@ -94,7 +98,9 @@ pub enum OpenError {
     #[error("{0}")]
     Untrusted(Distrust),
     /// Somebody holds the owner lock whom we cannot see.
-    #[error("its owner, process {pid}, is not visible from here: it is in another pid namespace, or dead with a child that lives")]
+    #[error(
+        "its owner, process {pid}, is not visible from here: it is in another pid namespace, or dead with a child that lives"
+    )]
     Invisible {
         /// The process id in the lock.
         pid: u32,

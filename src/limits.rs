@@ -50,13 +50,17 @@ pub enum LimitHit {
         limit: u64,
     },
     /// `RLIMIT_NOFILE`.
-    #[error("this process has as many open files as it may: {limit} (RLIMIT_NOFILE); close some, or raise it (ulimit -n)")]
+    #[error(
+        "this process has as many open files as it may: {limit} (RLIMIT_NOFILE); close some, or raise it (ulimit -n)"
+    )]
     OpenFiles {
         /// The limit.
         limit: u64,
     },
     /// The whole system's table of open files is full.
-    #[error("the system has as many open files as it may: fs.file-max is {file_max}; raise it (sysctl -w fs.file-max=N)")]
+    #[error(
+        "the system has as many open files as it may: fs.file-max is {file_max}; raise it (sysctl -w fs.file-max=N)"
+    )]
     SystemFiles {
         /// The limit.
         file_max: u64,

@@ -2,7 +2,10 @@
 
 use crate::pool::FrameBuffer;
 use lamq_protocol::{Number, Stamp, session::Departure, session::Peer};
-use std::{fmt, ops::{Deref, Range}};
+use std::{
+    fmt,
+    ops::{Deref, Range},
+};
 
 /// A received message: its bytes (it dereferences to them) and where they come from.
 ///

@@ -76,8 +76,7 @@ impl Shared {
         let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
         let interrupt = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
         epoll.add(&interrupt, EpollEvent::new(EpollFlags::EPOLLIN, INTERRUPT))?;
-        let poller =
-            Poller { inbox: inbox.readable().try_clone_to_owned()?, epoll: Arc::clone(&epoll), interrupt };
+        let poller = Poller { inbox: inbox.readable().try_clone_to_owned()?, epoll: Arc::clone(&epoll), interrupt };
         let pool = Pool::new(inbox.geometry().frame_size);
         let core = Endpoint::new(settings);
         let peers = BTreeMap::new();
@@ -238,10 +237,8 @@ impl World<State> for Poller {
             Some(left) => PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
         };
-        let mut fds = [
-            PollFd::new(self.inbox.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.epoll.0.as_fd(), PollFlags::POLLIN),
-        ];
+        let mut fds =
+            [PollFd::new(self.inbox.as_fd(), PollFlags::POLLIN), PollFd::new(self.epoll.0.as_fd(), PollFlags::POLLIN)];
         // A signal ends the sleep early, and the step looks again.
         let _: Result<_, Errno> = poll(&mut fds, timeout);
         _ = self.interrupt.read();

@@ -91,8 +91,14 @@ impl SenderBuilder {
         let system = |source: io::Error| ConnectError::Inbox(BindError::System { name: name.clone(), source });
         let epoch = random::epoch().map_err(system)?;
         let (inbox_name, inbox) = self.make_inbox(epoch)?;
-        let settings =
-            Settings { epoch, pid: process_id(), slots: INBOX.slots as u64, window: 0, max_sessions: 0, auto_process: true };
+        let settings = Settings {
+            epoch,
+            pid: process_id(),
+            slots: INBOX.slots as u64,
+            window: 0,
+            max_sessions: 0,
+            auto_process: true,
+        };
         let shared = Shared::new(Arc::clone(&self.link), inbox, settings).map_err(system)?;
         loop {
             let outbox = self.await_receiver(&name, deadline)?;
@@ -338,8 +344,8 @@ impl Sender {
             state.step();
             let outbound = state.core.outbound(self.session)?;
             match outbound.ended() {
-                Some(Ended::Finished) => Some(Ok(())),
-                _ if !ended && Some(outbound.window().settled()) >= target => Some(Ok(())),
+                // A receiver that left after it acknowledged everything leaves nothing undone.
+                over if Some(outbound.window().settled()) >= target && (!ended || over.is_some()) => Some(Ok(())),
                 Some(why) => Some(Err(FlushFailure::Disconnected(Disconnected { why }))),
                 None => None,
             }

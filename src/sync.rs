@@ -2,7 +2,6 @@
 
 mod role;
 
-
 pub(crate) use role::{Role, World};
 pub(crate) use std::sync::Arc;
 

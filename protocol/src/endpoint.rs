@@ -336,4 +336,3 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
 fn share(slots: u64, active: u64) -> u64 {
     (slots.saturating_sub(2) / active.max(1)).max(1)
 }
-

@@ -107,8 +107,7 @@ impl RecvWindow {
     /// Whether the sender knows all there is to know, new credit aside.
     pub fn is_settled(&self) -> bool {
         let Acknowledgement { received, delivered, processed, .. } = self.told;
-        (received, delivered, processed) == (self.received, self.delivered, self.processed)
-            && self.is_drained()
+        (received, delivered, processed) == (self.received, self.delivered, self.processed) && self.is_drained()
     }
 
     /// The acknowledgement that is due now, if any, where `share` is this session's part of the inbox (CRD-3) and `idle`

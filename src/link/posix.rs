@@ -41,7 +41,13 @@ impl Link for Posix {
             match try_bind(name, owner, geometry)? {
                 Bound::Ours(queue) => {
                     let name = name.clone();
-                    return Ok(Box::new(PosixInbox { queue, name, geometry, unlinked: false, binder: sys::process_id() }));
+                    return Ok(Box::new(PosixInbox {
+                        queue,
+                        name,
+                        geometry,
+                        unlinked: false,
+                        binder: sys::process_id(),
+                    }));
                 }
                 Bound::Again => {}
                 Bound::Taken { pid } if pid == 0 => {}

@@ -59,7 +59,8 @@ impl Queue {
     pub(super) fn create(name: &QueueName, geometry: Geometry) -> Result<Self, Errno> {
         let member = |value: usize| mq_attr_member_t::try_from(value).unwrap_or(mq_attr_member_t::MAX);
         let attributes = MqAttr::new(0, member(geometry.slots), member(geometry.frame_size), 0);
-        let flags = MQ_OFlag::O_RDWR | MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_NONBLOCK | MQ_OFlag::O_CLOEXEC;
+        let flags =
+            MQ_OFlag::O_RDWR | MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_NONBLOCK | MQ_OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(MODE);
         let queue = Self(Some(retry(|| mq_open(name.as_str(), flags, mode, Some(&attributes)))?));
         // The umask may have taken bits away.

@@ -6,7 +6,9 @@ use crate::{
     number::SessionId,
     recv::Verdict,
     session::Ended,
-    wire::{self, Acknowledgement, Close, DataFrame, EndReason, Fault, Frame, Greeting, Refusal, RefusalReason, Welcome},
+    wire::{
+        self, Acknowledgement, Close, DataFrame, EndReason, Fault, Frame, Greeting, Refusal, RefusalReason, Welcome,
+    },
 };
 
 /// A frame from the receiver of a session in which we send.

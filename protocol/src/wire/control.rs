@@ -108,7 +108,9 @@ pub enum EndReason {
     #[error("finished")]
     Finished = 0,
     /// Numbers are missing before a data frame (DAT-4).
-    #[error("a data frame does not follow the one before it: a frame is missing, somebody else may have read the queue")]
+    #[error(
+        "a data frame does not follow the one before it: a frame is missing, somebody else may have read the queue"
+    )]
     Gap = 1,
     /// Data without credit (CRD-5).
     #[error("data beyond the granted credit")]

@@ -85,11 +85,7 @@ impl Header {
         if bytes[VERSION_AT] != kind.version() {
             return Err(Fault::Version);
         }
-        Ok(Self {
-            kind,
-            session: SessionId::new(u64_at(bytes, SESSION)),
-            stamp: Stamp::new(u64_at(bytes, STAMP)),
-        })
+        Ok(Self { kind, session: SessionId::new(u64_at(bytes, SESSION)), stamp: Stamp::new(u64_at(bytes, STAMP)) })
     }
 
     /// Writes all but the check.

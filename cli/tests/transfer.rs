@@ -1,0 +1,230 @@
+//! Real processes on a real queue.
+
+use lamq::{BindError, ConnectError, Event, Receiver, SendFailure, Sender};
+use lamq_proves::proves;
+use nix::{
+    mqueue::{MQ_OFlag, MqAttr, mq_close, mq_open, mq_send, mq_unlink},
+    sys::stat::Mode,
+};
+use std::{
+    io::Write,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A queue name of this test process; checked to be gone at the end.
+struct Name(String);
+
+impl Name {
+    fn new(test: &str) -> Self {
+        Self(format!("/lamq-test-{}-{test}", std::process::id()))
+    }
+
+    fn is_gone(&self) -> bool {
+        let flags = MQ_OFlag::O_RDONLY;
+        match mq_open(self.0.as_str(), flags, Mode::empty(), None) {
+            Ok(queue) => mq_close(queue).is_err(),
+            Err(_) => true,
+        }
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let gone = self.is_gone();
+        _ = mq_unlink(self.0.as_str());
+        assert!(gone || std::thread::panicking(), "{} was left behind", self.0);
+    }
+}
+
+fn lamq(arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_lamq"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn feed(mut child: Child, input: &[u8]) -> Output {
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn lines(range: std::ops::RangeInclusive<u32>, prefix: &str) -> String {
+    range.map(|number| format!("{prefix}{number}\n")).collect()
+}
+
+#[proves("PRO-1", "NUM-1", "CAL-3", "POS-10")]
+#[test]
+fn lines_arrive_complete_and_in_order_whoever_starts_first() {
+    for (round, receiver_first) in [true, false].into_iter().enumerate() {
+        let name = Name::new(&format!("order{round}"));
+        let receive = || lamq(&["recv", &name.0, "--count", "50000"]);
+        let text = lines(1..=50_000, "");
+        let early = receiver_first.then(receive);
+        let sender = lamq(&["send", &name.0]);
+        let private = Name(format!("/lamq.{}.0", sender.id()));
+        let receiver = early.unwrap_or_else(receive);
+        let reader = std::thread::spawn(move || receiver.wait_with_output().unwrap());
+        let sent = feed(sender, text.as_bytes());
+        assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+        let received = reader.join().unwrap();
+        assert!(received.status.success());
+        assert!(received.stdout == text.as_bytes(), "the lines differ");
+        drop(private);
+    }
+}
+
+#[proves("PRO-1", "PRO-4")]
+#[test]
+fn lines_of_three_senders_are_each_complete_and_in_order() {
+    let name = Name::new("three");
+    let receiver = lamq(&["recv", &name.0, "--count", "30000"]);
+    let reader = std::thread::spawn(move || receiver.wait_with_output().unwrap());
+    let senders: Vec<_> = ["a", "b", "c"]
+        .map(|prefix| {
+            let sender = lamq(&["send", &name.0]);
+            std::thread::spawn(move || feed(sender, lines(1..=10_000, prefix).as_bytes()))
+        })
+        .into();
+    for sender in senders {
+        assert!(sender.join().unwrap().status.success());
+    }
+    let text = String::from_utf8(reader.join().unwrap().stdout).unwrap();
+    for prefix in ["a", "b", "c"] {
+        let of_one: String =
+            text.lines().filter(|line| line.starts_with(prefix)).map(|line| format!("{line}\n")).collect();
+        assert!(of_one == lines(1..=10_000, prefix), "the lines of {prefix} differ");
+    }
+}
+
+#[proves("DTH-1", "DTH-2", "DTH-4", "CLO-2")]
+#[test]
+fn a_killed_sender_leaves_a_clean_prefix_and_its_last_number() {
+    let name = Name::new("killed");
+    let receiver = Receiver::bind(name.0.as_str()).unwrap();
+    let mut sender = lamq(&["send", &name.0]);
+    let mut input = sender.stdin.take().unwrap();
+    let feeder = std::thread::spawn(move || (1..=u64::MAX).take_while(|n| writeln!(input, "{n}").is_ok()).count());
+    let mut next = 1;
+    let last = loop {
+        match receiver.recv_event(Some(Duration::from_secs(20))).unwrap() {
+            Event::Message(message) => {
+                assert_eq!((message.number(), &*message), (next, next.to_string().as_bytes()));
+                next += 1;
+                if next == 5_000 {
+                    sender.kill().unwrap();
+                }
+            }
+            Event::Joined(peer) => assert_eq!(peer.pid, sender.id()),
+            Event::Departed { departure, last, .. } => {
+                assert_eq!(departure, lamq::Departure::Died);
+                break last;
+            }
+        }
+    };
+    assert_eq!(last, next - 1);
+    sender.wait().unwrap();
+    assert!(feeder.join().is_ok());
+}
+
+#[proves("DTH-3", "CAL-2")]
+#[test]
+fn a_blocked_send_returns_with_the_message_when_the_receiver_is_killed() {
+    let name = Name::new("receiver");
+    let mut receiver = lamq(&["recv", &name.0]); // nobody reads its output: it stops reading when the pipe is full
+    let sender = Sender::connect(name.0.as_str()).unwrap();
+    let killer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        receiver.kill().unwrap();
+        receiver.wait().unwrap();
+    });
+    let error = loop {
+        if let Err(error) = sender.send(vec![7_u8; 1000]) {
+            break error;
+        }
+    };
+    killer.join().unwrap();
+    assert_eq!(error.message, vec![7; 1000]);
+    assert!(matches!(error.failure, SendFailure::Disconnected(why) if why.why == lamq::Ended::PeerDied));
+    let report = sender.close(Duration::from_secs(3600)).unwrap_err();
+    assert!(report.accepted > report.acknowledged);
+    // The next owner takes the name over.
+    drop(Receiver::bind(name.0.as_str()).unwrap());
+}
+
+#[proves("CAL-1", "CAL-4", "CRD-1", "NUM-2")]
+#[test]
+fn without_credit_a_sender_times_out_and_goes_on_in_order_later() {
+    let name = Name::new("credit");
+    let receiver = Receiver::bind(name.0.as_str()).unwrap();
+    let connecting = {
+        let name = name.0.clone();
+        std::thread::spawn(move || Sender::connect(name.as_str()).unwrap())
+    };
+    while !matches!(receiver.recv_event(Some(Duration::from_secs(20))).unwrap(), Event::Joined(_)) {}
+    let sender = connecting.join().unwrap();
+    let mut sent = 0;
+    while sender.try_send([0_u8; 4000]).is_ok() {
+        sent += 1;
+        assert!(sent < 100, "a receiver that does not read grants no end of credit");
+    }
+    let start = Instant::now();
+    let error = sender.send_timeout([0_u8; 4000], Duration::from_millis(50)).unwrap_err();
+    assert_eq!(error.failure, SendFailure::Timeout);
+    assert!(start.elapsed() >= Duration::from_millis(50));
+    let reader = std::thread::spawn(move || (1..=sent + 1).all(|number| receiver.recv().unwrap().number() == number));
+    assert_eq!(sender.send([0_u8; 4000]).unwrap(), sent + 1);
+    sender.close(Duration::from_secs(20)).ok();
+    assert!(reader.join().unwrap());
+}
+
+#[proves("FRM-1", "CAL-5")]
+#[test]
+fn garbage_from_outside_is_counted_and_disturbs_nobody() {
+    let name = Name::new("garbage");
+    let receiver = Receiver::bind(name.0.as_str()).unwrap();
+    let queue = mq_open(name.0.as_str(), MQ_OFlag::O_WRONLY, Mode::empty(), None).unwrap();
+    for frame in [&b""[..], b"x", &[0xFF; 64], &[0; 8192]] {
+        mq_send(&queue, frame, 0).unwrap();
+    }
+    mq_close(queue).unwrap();
+    let sender = lamq(&["send", &name.0, "hello"]);
+    assert_eq!(&*receiver.recv().unwrap(), b"hello");
+    assert_eq!(receiver.stats().all_faults(), 4);
+    assert!(receiver.recv_timeout(Duration::from_millis(50)).is_err());
+    assert!(sender.wait_with_output().unwrap().status.success());
+}
+
+#[proves("POS-4", "POS-5", "POS-8")]
+#[test]
+fn foreign_and_owned_queues_are_refused_and_left_alone() {
+    let name = Name::new("foreign");
+    let attributes = MqAttr::new(0, 2, 512, 0);
+    let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_RDWR;
+    let queue = mq_open(name.0.as_str(), flags, Mode::from_bits_truncate(0o600), Some(&attributes)).unwrap();
+    let error = Receiver::bind(name.0.as_str()).unwrap_err();
+    assert!(matches!(error, BindError::Untrusted { .. }) && error.to_string().contains("0600"), "{error}");
+    let error = Sender::connect(name.0.as_str()).unwrap_err();
+    assert!(matches!(error, ConnectError::Open { .. }), "{error}");
+    assert!(!name.is_gone());
+    mq_close(queue).unwrap();
+    mq_unlink(name.0.as_str()).unwrap();
+
+    let receiver = Receiver::bind(name.0.as_str()).unwrap();
+    let error = Receiver::bind(name.0.as_str()).unwrap_err().to_string();
+    assert!(error.contains(&std::process::id().to_string()), "{error}");
+    drop(receiver);
+}
+
+#[test]
+fn exit_codes_say_what_happened() {
+    let name = Name::new("codes");
+    let code = |arguments: &[&str]| feed(lamq(arguments), b"").status.code();
+    assert_eq!(code(&["send", "no-slash", "x"]), Some(2));
+    assert_eq!(code(&["send", &name.0, "x", "--timeout", "50ms"]), Some(3));
+    assert_eq!(code(&["recv", &name.0, "--timeout", "50ms"]), Some(3));
+    assert_eq!(code(&["recv", &name.0, "--nonsense"]), Some(2));
+}
