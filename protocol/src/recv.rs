@@ -21,7 +21,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecvWindow {
     level: Level,
-    /// The byte window (CRD-4).
+    /// The byte window (CRD-4), which bounds what is held for the session (LIM-2).
     window: u64,
     /// What the sender was told last.
     told: Acknowledgement,

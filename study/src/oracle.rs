@@ -52,7 +52,7 @@ pub struct Verdict {
     pub invented: u64,
 }
 
-impl<S: Ord + Clone> Oracle<S> {
+impl<S: Ord> Oracle<S> {
     /// Before the first delivery.
     pub const fn new() -> Self {
         Self { streams: BTreeMap::new() }
@@ -83,7 +83,7 @@ impl<S: Ord + Clone> Oracle<S> {
     }
 }
 
-impl<S: Ord + Clone> Default for Oracle<S> {
+impl<S: Ord> Default for Oracle<S> {
     fn default() -> Self {
         Self::new()
     }

@@ -143,7 +143,10 @@ fn what_is_misplaced_is_found() {
     assert_eq!(in_core("use std::time::Duration; use nixie::x; use crate::sync::Arc;"), 0);
     assert_eq!(in_core("use std::time::Instant; use nix::unistd; fn f() { std::fs::read(\"x\"); }"), 3);
     let clock = |path, text| misplaced(&Source::new(path, text), PLACES).len();
-    assert_eq!(clock("src/a.rs", "fn f() { time::Instant::now(); std::thread::sleep(start.elapsed()); elapsed(); }"), 3);
+    assert_eq!(
+        clock("src/a.rs", "fn f() { time::Instant::now(); std::thread::sleep(start.elapsed()); elapsed(); }"),
+        3
+    );
     assert_eq!(clock("src/clock.rs", "fn f() { Instant::now(); }"), 0);
     assert_eq!(clock("src/a.rs", "#[cfg(test)] mod tests { fn f() { Instant::now(); } }"), 0);
     assert_eq!(clock("cli/src/a.rs", "fn f() { Instant::now(); }"), 1);

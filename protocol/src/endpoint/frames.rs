@@ -149,7 +149,7 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
         true
     }
 
-    /// SES-3: this session ends, the others do not notice.
+    /// SES-3, PRO-3: this session ends, the others do not notice.
     fn sender_violated(&mut self, session: SessionId, reason: EndReason) {
         if let Some(incoming) = self.inbound.get_mut(&session) {
             incoming.session.violated(reason);

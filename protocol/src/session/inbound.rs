@@ -1,0 +1,213 @@
+//! The receiving side of a session.
+
+use super::LinkFn;
+use crate::{
+    lamport::Clock,
+    number::{Number, SessionId, StreamId},
+    recv::{RecvWindow, Verdict},
+    wire::{Acknowledgement, Close, DataFrame, EndReason, Greeting, Priority, Welcome},
+};
+
+/// Who is on the sending side of an [`Inbound`] session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    /// The stream it sends.
+    pub stream: StreamId,
+    /// Its process id.
+    pub pid: u32,
+}
+
+/// How a sender's session ended, as its receiver sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Departure {
+    /// It closed the session behind its last message.
+    #[error("left")]
+    Left,
+    /// It died; what it had accepted but not transmitted is gone with it.
+    #[error("died")]
+    Died,
+    /// It broke the protocol.
+    #[error("protocol violation by the sender: {0}")]
+    Violated(EndReason),
+    /// It says that we broke the protocol.
+    #[error("the sender ended the session: {0}")]
+    Accused(EndReason),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum RecvState {
+    Open,
+    /// No more data will be taken. `told`: the application knows. `gone`: nobody is there to acknowledge to.
+    Draining {
+        departure: Departure,
+        told: bool,
+        gone: bool,
+    },
+}
+
+/// The receiving side of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Inbound {
+    peer: Peer,
+    reply_session: SessionId,
+    welcome: Welcome,
+    window: RecvWindow,
+    state: RecvState,
+    welcomed: bool,
+    /// A close to be sent, once.
+    close: Option<EndReason>,
+}
+
+impl Inbound {
+    /// The session that answers `greeting` with `welcome`, with a byte window of `window`.
+    pub fn new(greeting: &Greeting, welcome: Welcome, window: u64) -> Self {
+        let mut recv = RecvWindow::new(greeting.level, window);
+        let (frame_credit, byte_credit) = (welcome.frame_credit, welcome.byte_credit);
+        recv.told(Acknowledgement { frame_credit, byte_credit, ..Acknowledgement::default() });
+        Self {
+            peer: Peer { stream: greeting.stream, pid: greeting.pid },
+            reply_session: greeting.reply_session,
+            welcome,
+            window: recv,
+            state: RecvState::Open,
+            welcomed: false,
+            close: None,
+        }
+    }
+
+    /// Who sends.
+    pub const fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// What was received and what of it is acknowledged.
+    pub const fn window(&self) -> &RecvWindow {
+        &self.window
+    }
+
+    /// Whether data is still expected.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.state, RecvState::Open)
+    }
+
+    /// The greeting came again (GRT-3).
+    pub fn handle_greeting_again(&mut self) {
+        if self.window.received() == Number::NONE {
+            self.welcomed = false;
+        }
+    }
+
+    /// A data frame arrived.
+    ///
+    /// # Errors
+    /// The violation that ends the session.
+    pub fn handle_data<B: AsRef<[u8]>>(&mut self, frame: &DataFrame<B>) -> Result<Verdict, EndReason> {
+        self.window.receive(frame)
+    }
+
+    /// The sender closed the session.
+    ///
+    /// # Errors
+    /// A violation when numbers are missing (CLO-3).
+    pub fn handle_close(&mut self, close: Close) -> Result<(), EndReason> {
+        if close.reason != EndReason::Finished {
+            self.depart(Departure::Accused(close.reason));
+        } else if close.last == self.window.received() {
+            self.depart(Departure::Left);
+        } else {
+            return Err(EndReason::Final);
+        }
+        Ok(())
+    }
+
+    /// The sender is dead, and all it ever sent has been handled (DTH-2).
+    pub fn handle_death(&mut self) {
+        self.depart(Departure::Died);
+        if let RecvState::Draining { gone, .. } = &mut self.state {
+            *gone = true;
+        }
+        self.close = None;
+    }
+
+    /// The sender broke a rule: it is told which (SES-3).
+    pub fn violated(&mut self, reason: EndReason) {
+        if self.is_open() {
+            self.depart(Departure::Violated(reason));
+            self.close = Some(reason);
+        }
+    }
+
+    /// The application leaves: the sender is told, behind a last acknowledgement (CLO-5).
+    pub fn close(&mut self) {
+        if self.is_open() {
+            self.close = Some(EndReason::Finished);
+        }
+    }
+
+    /// The next message is handed to the application; only now may it be acknowledged as delivered (PRO-2).
+    pub fn deliver(&mut self, length: u64) {
+        self.window.deliver(length);
+    }
+
+    /// The application is done with all it was handed.
+    pub fn process(&mut self) {
+        self.window.process();
+    }
+
+    /// The application asks what became of the sender, after its last message (CLO-2).
+    pub fn tell_departure(&mut self) -> Option<Departure> {
+        match &mut self.state {
+            RecvState::Draining { departure, told, .. } if !*told => {
+                *told = true;
+                Some(*departure)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether nothing is left to do or to say.
+    pub fn is_finished(&self) -> bool {
+        match self.state {
+            RecvState::Open => false,
+            RecvState::Draining { departure, told, gone } => {
+                let owes = departure == Departure::Left && !self.window.is_settled();
+                told && (gone || (self.close.is_none() && !owes))
+            }
+        }
+    }
+
+    /// Offers what is due to the link, until it takes no more. Returns whether all has left.
+    pub fn transmit(&mut self, clock: &Clock, share: u64, idle: bool, link: &mut LinkFn<'_>) -> bool {
+        if matches!(self.state, RecvState::Draining { gone: true, .. }) {
+            return true;
+        }
+        if !self.welcomed {
+            let frame = self.welcome.encode(self.reply_session, clock.now());
+            if !link(Priority::Ordered, &frame) {
+                return false;
+            }
+            self.welcomed = true;
+        }
+        let leaving = idle || self.close == Some(EndReason::Finished) || !self.is_open();
+        if let Some(due) = self.window.due(share, leaving) {
+            if !link(Acknowledgement::PRIORITY, &due.encode(self.reply_session, clock.now())) {
+                return false;
+            }
+            self.window.told(due);
+        }
+        if let Some(reason) = self.close {
+            let close = Close { last: self.window.delivered(), reason };
+            if !link(Priority::Ordered, &close.encode(self.reply_session, clock.now())) {
+                return false;
+            }
+            self.close = None;
+        }
+        true
+    }
+
+    fn depart(&mut self, departure: Departure) {
+        if self.is_open() {
+            self.state = RecvState::Draining { departure, told: false, gone: false };
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The sending side of a session.
+
+use super::LinkFn;
+use crate::{
+    lamport::Clock,
+    number::{Epoch, Number, SessionId},
+    send::{NoRoom, SendSettings, SendWindow},
+    wire::{Acknowledgement, Close, EndReason, Greeting, Priority, Refusal, Welcome},
+};
+
+/// Why a session is over, as its sender sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Ended {
+    /// We closed it, and all was acknowledged.
+    #[error("the session was closed")]
+    Finished,
+    /// The receiver denied it (REF-1).
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// The receiver closed it.
+    #[error("the receiver closed the session")]
+    ClosedByPeer,
+    /// The receiver died.
+    #[error("the receiver died")]
+    PeerDied,
+    /// The receiver broke the protocol.
+    #[error("protocol violation by the receiver: {0}")]
+    PeerViolated(EndReason),
+    /// The receiver says that we broke the protocol.
+    #[error("the receiver ended the session: {0}")]
+    Accused(EndReason),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum SendState {
+    Greeting { sent: bool },
+    Open { receiver: Epoch },
+    Closing { sent: bool },
+    Ended(Ended),
+}
+
+/// The sending side of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Outbound {
+    greeting: Greeting,
+    window: SendWindow,
+    state: SendState,
+    /// The id for frames to the receiver, from its welcome on.
+    data_session: Option<SessionId>,
+    /// A close that accuses the receiver of a violation, not yet sent (SES-3).
+    accusation: Option<EndReason>,
+}
+
+impl Outbound {
+    /// A session that will greet with `greeting`.
+    pub fn new(greeting: Greeting, settings: SendSettings) -> Self {
+        Self {
+            greeting,
+            window: SendWindow::new(settings),
+            state: SendState::Greeting { sent: false },
+            data_session: None,
+            accusation: None,
+        }
+    }
+
+    /// What we sent and what of it is acknowledged.
+    pub const fn window(&self) -> &SendWindow {
+        &self.window
+    }
+
+    /// Whether the receiver has welcomed us.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.state, SendState::Open { .. })
+    }
+
+    /// Whether and why the session is over.
+    pub const fn ended(&self) -> Option<Ended> {
+        if let SendState::Ended(why) = self.state { Some(why) } else { None }
+    }
+
+    /// The receiver's incarnation, once it has welcomed us.
+    pub const fn receiver(&self) -> Option<Epoch> {
+        if let SendState::Open { receiver } = self.state { Some(receiver) } else { None }
+    }
+
+    /// Greets once more: the queue has a new owner since the last greeting. Does nothing on an open session.
+    pub fn greet_again(&mut self) {
+        if let SendState::Greeting { sent } = &mut self.state {
+            *sent = false;
+        }
+    }
+
+    /// Accepts a message, see [`SendWindow::push`].
+    ///
+    /// # Errors
+    /// [`NoRoom`], also while not open.
+    pub fn push(&mut self, body: &[u8], clock: &mut Clock) -> Result<Number, NoRoom> {
+        if self.is_open() { self.window.push(body, clock) } else { Err(NoRoom::Credit) }
+    }
+
+    /// Closes the staged frame and asks for its acknowledgement.
+    pub fn flush(&mut self) {
+        self.window.seal(true);
+    }
+
+    /// Closes the staged frame because it has waited long enough.
+    pub fn handle_stage_timeout(&mut self) {
+        self.window.seal(false);
+    }
+
+    /// No more messages: a close follows the last one (CLO-1).
+    pub fn close(&mut self) {
+        match self.state {
+            SendState::Greeting { .. } => self.state = SendState::Ended(Ended::Finished),
+            SendState::Open { .. } => {
+                self.flush();
+                self.state = SendState::Closing { sent: false };
+            }
+            SendState::Closing { .. } | SendState::Ended(_) => {}
+        }
+    }
+
+    /// The receiver opened the session. Returns whether it was news (WEL-2).
+    pub fn handle_welcome(&mut self, welcome: &Welcome) -> bool {
+        if !matches!(self.state, SendState::Greeting { .. }) {
+            return false;
+        }
+        self.data_session = Some(welcome.data_session);
+        self.window.open(welcome.data_session, welcome.frame_credit, welcome.byte_credit);
+        self.state = SendState::Open { receiver: welcome.epoch };
+        true
+    }
+
+    /// The receiver denied the session.
+    pub fn handle_refusal(&mut self, refusal: Refusal) {
+        if matches!(self.state, SendState::Greeting { .. }) {
+            self.state = SendState::Ended(Ended::Refused(refusal));
+        }
+    }
+
+    /// An acknowledgement arrived. Returns whether it was news (ACK-5).
+    pub fn handle_acknowledgement(&mut self, acknowledgement: &Acknowledgement) -> bool {
+        match self.window.acknowledge(acknowledgement) {
+            Ok(news) => {
+                self.finish_if_settled();
+                news
+            }
+            Err(reason) => {
+                self.violated(reason);
+                true
+            }
+        }
+    }
+
+    /// The receiver closed the session (CLO-4).
+    pub fn handle_close(&mut self, close: Close) {
+        if self.ended().is_none() {
+            self.state = SendState::Ended(match close.reason {
+                EndReason::Finished => Ended::ClosedByPeer,
+                reason => Ended::Accused(reason),
+            });
+        }
+    }
+
+    /// The receiver is dead, and all it ever sent us has been handled (DTH-2).
+    pub fn handle_death(&mut self) {
+        if self.ended().is_none() {
+            self.state = SendState::Ended(Ended::PeerDied);
+        }
+    }
+
+    /// The receiver broke a rule (SES-3).
+    pub fn violated(&mut self, reason: EndReason) {
+        if self.ended().is_none() {
+            self.state = SendState::Ended(Ended::PeerViolated(reason));
+            self.accusation = Some(reason);
+        }
+    }
+
+    /// Offers what is due to the link, in order, until it takes no more. Returns whether all has left.
+    pub fn transmit(&mut self, clock: &Clock, link: &mut LinkFn<'_>) -> bool {
+        let close = |reason| Close { last: self.window.accepted(), reason };
+        match (&mut self.state, self.data_session) {
+            (SendState::Greeting { sent }, _) => {
+                *sent = *sent || link(Priority::Ordered, &self.greeting.encode(clock.now()));
+                *sent
+            }
+            (SendState::Open { .. }, _) => self.window.transmit(&mut |frame| link(Priority::Ordered, frame)),
+            (SendState::Closing { sent }, Some(session)) => {
+                let close = close(EndReason::Finished).encode(session, clock.now());
+                *sent = *sent
+                    || self.window.transmit(&mut |frame| link(Priority::Ordered, frame))
+                        && link(Priority::Ordered, &close);
+                let sent = *sent;
+                self.finish_if_settled();
+                sent
+            }
+            (SendState::Ended(_), Some(session)) => {
+                if let Some(reason) = self.accusation {
+                    if !link(Priority::Ordered, &close(reason).encode(session, clock.now())) {
+                        return false;
+                    }
+                    self.accusation = None;
+                }
+                true
+            }
+            (SendState::Closing { .. } | SendState::Ended(_), None) => true,
+        }
+    }
+
+    fn finish_if_settled(&mut self) {
+        let settled = self.window.settled() == self.window.accepted();
+        if matches!(self.state, SendState::Closing { sent: true }) && settled {
+            self.state = SendState::Ended(Ended::Finished);
+        }
+    }
+}
