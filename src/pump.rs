@@ -45,6 +45,8 @@ pub(crate) struct State {
     /// Calls of the system that failed and are tried again at the next tick.
     pub(crate) link_errors: u64,
     retry_soon: bool,
+    /// Whether frames or deaths were taken that another thread may sleep for.
+    progressed: bool,
 }
 
 #[derive(Debug)]
@@ -80,7 +82,8 @@ impl Shared {
         let pool = Pool::new(inbox.geometry().frame_size);
         let core = Endpoint::new(settings);
         let peers = BTreeMap::new();
-        let state = State { core, inbox, link, peers, pool, epoll, link_errors: 0, retry_soon: false };
+        let state =
+            State { core, inbox, link, peers, pool, epoll, link_errors: 0, retry_soon: false, progressed: false };
         Ok(Arc::new(Self { role: Role::new(state), poller }))
     }
 }
@@ -103,12 +106,12 @@ impl State {
         }
     }
 
-    /// Reads the inbox until the application has something to see, then transmits; tells deaths. `Ok(true)` when frames came.
-    pub(crate) fn step(&mut self) -> bool {
-        let (mut came, drained) = self.read(false);
-        came |= self.look_around();
+    /// Reads the inbox until the application has something to see, tells deaths, then transmits.
+    pub(crate) fn step(&mut self) {
+        let (came, drained) = self.read(false);
+        let happened = self.look_around();
+        self.progressed |= came || happened;
         self.transmit(drained);
-        came
     }
 
     /// Offers what is due to the links.
@@ -228,6 +231,10 @@ impl World<State> for Poller {
 
     fn plan(&self, state: &mut State) -> bool {
         std::mem::take(&mut state.retry_soon)
+    }
+
+    fn take_progress(&self, state: &mut State) -> bool {
+        std::mem::take(&mut state.progressed)
     }
 
     fn sleep(&self, retry_soon: bool, deadline: Deadline) {

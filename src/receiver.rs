@@ -208,7 +208,7 @@ impl Receiver {
         if let Some(event) = take(&mut state) {
             return Ok(event);
         }
-        drop(state);
+        self.shared.role.unlock(state, &self.shared.poller);
         let event = self.shared.role.wait(&self.shared.poller, deadline, |state| {
             state.step();
             if let Some(event) = take(state) {

@@ -263,11 +263,11 @@ impl Sender {
 
     /// What was sent and acknowledged so far.
     pub fn stats(&self) -> SenderStats {
-        let mut state = self.shared.role.lock();
-        state.step();
-        let counters = state.core.counters();
+        let mut locked = self.shared.role.lock();
+        locked.step();
+        let counters = locked.core.counters();
         let dropped_frames = counters.all_faults() + counters.unknown_session;
-        let stats = state.core.outbound(self.session).map_or_else(SenderStats::default, |outbound| {
+        let stats = locked.core.outbound(self.session).map_or_else(SenderStats::default, |outbound| {
             let (window, known) = (outbound.window(), outbound.window().acknowledged());
             SenderStats {
                 sent: window.accepted().get(),
@@ -277,7 +277,7 @@ impl Sender {
                 dropped_frames,
             }
         });
-        self.shared.role.announce(state, &self.shared.poller);
+        self.shared.role.unlock(locked, &self.shared.poller);
         stats
     }
 
@@ -285,7 +285,7 @@ impl Sender {
         let body = message.as_ref();
         let mut state = self.shared.role.lock();
         let first = self.try_push(&mut state, body);
-        drop(state);
+        self.shared.role.unlock(state, &self.shared.poller);
         let result = first.or_else(|| {
             self.shared.role.wait(&self.shared.poller, deadline, |state| {
                 state.step();
@@ -361,10 +361,10 @@ impl Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        if !self.closed {
-            if let Err(error) = self.finish(self.linger) {
-                tracing::warn!(target: "lamq", %error, "a sender was dropped");
-            }
+        if !self.closed
+            && let Err(error) = self.finish(self.linger)
+        {
+            tracing::warn!(target: "lamq", %error, "a sender was dropped");
         }
     }
 }

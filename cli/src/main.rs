@@ -162,12 +162,11 @@ fn receive(arguments: &RecvArgs) -> Result<(), Failure> {
     let mut count = 0;
     while arguments.count.is_none_or(|limit| count < limit) {
         // All that is there goes out with one write, and is acknowledged when that has returned.
-        let next = match receiver.try_recv() {
-            Ok(message) => Ok(Event::Message(message)),
-            Err(_) => {
-                write_out(&receiver, &mut output)?;
-                receiver.recv_event(arguments.timeout)
-            }
+        let next = if let Ok(message) = receiver.try_recv() {
+            Ok(Event::Message(message))
+        } else {
+            write_out(&receiver, &mut output)?;
+            receiver.recv_event(arguments.timeout)
         };
         match next {
             Ok(Event::Message(message)) => {

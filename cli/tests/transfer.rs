@@ -53,7 +53,7 @@ fn feed(mut child: Child, input: &[u8]) -> Output {
 }
 
 fn lines(range: std::ops::RangeInclusive<u32>, prefix: &str) -> String {
-    range.map(|number| format!("{prefix}{number}\n")).collect()
+    range.fold(String::new(), |text, number| text + prefix + &number.to_string() + "\n")
 }
 
 #[proves("PRO-1", "NUM-1", "CAL-3", "POS-10")]
@@ -70,9 +70,9 @@ fn lines_arrive_complete_and_in_order_whoever_starts_first() {
         let reader = std::thread::spawn(move || receiver.wait_with_output().unwrap());
         let sent = feed(sender, text.as_bytes());
         assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
-        let received = reader.join().unwrap();
-        assert!(received.status.success());
-        assert!(received.stdout == text.as_bytes(), "the lines differ");
+        let output = reader.join().unwrap();
+        assert!(output.status.success());
+        assert!(output.stdout == text.as_bytes(), "the lines differ");
         drop(private);
     }
 }
@@ -94,8 +94,7 @@ fn lines_of_three_senders_are_each_complete_and_in_order() {
     }
     let text = String::from_utf8(reader.join().unwrap().stdout).unwrap();
     for prefix in ["a", "b", "c"] {
-        let of_one: String =
-            text.lines().filter(|line| line.starts_with(prefix)).map(|line| format!("{line}\n")).collect();
+        let of_one = text.lines().filter(|line| line.starts_with(prefix)).collect::<Vec<_>>().join("\n") + "\n";
         assert!(of_one == lines(1..=10_000, prefix), "the lines of {prefix} differ");
     }
 }

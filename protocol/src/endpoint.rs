@@ -188,10 +188,10 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
 
     /// What the application is to see next. In auto mode the call says that it is done with what it got before.
     pub fn next_event(&mut self) -> Option<Event<B>> {
-        if self.settings.auto_process {
-            if let Some(session) = self.handed.take() {
-                self.process(session);
-            }
+        if self.settings.auto_process
+            && let Some(session) = self.handed.take()
+        {
+            self.process(session);
         }
         loop {
             match self.ready.front_mut()? {

@@ -49,8 +49,7 @@ impl Link for Posix {
                         binder: sys::process_id(),
                     }));
                 }
-                Bound::Again => {}
-                Bound::Taken { pid } if pid == 0 => {}
+                Bound::Again | Bound::Taken { pid: 0 } => {}
                 Bound::Taken { pid } => {
                     contender = pid;
                     if is_running(pid) {

@@ -156,6 +156,8 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, 
     }
 }
 
+// The constants are ints in C, the fields shorts.
+#[allow(clippy::cast_possible_truncation)]
 fn write_lock(length: libc::off_t) -> libc::flock {
     libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,

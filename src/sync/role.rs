@@ -16,6 +16,9 @@ pub(crate) trait World<S> {
     /// Prepares a sleep.
     fn plan(&self, state: &mut S) -> Self::Plan;
 
+    /// Whether steps took something that another thread may sleep for, since it was last asked.
+    fn take_progress(&self, state: &mut S) -> bool;
+
     /// Sleeps until something happens, the deadline, or an [`interrupt`](Self::interrupt), also one that came before.
     fn sleep(&self, plan: Self::Plan, deadline: Deadline);
 
@@ -66,9 +69,11 @@ impl<S> Role<S> {
         RoleGuard(self.inner.lock())
     }
 
-    /// Whoever waits looks at the state again: a step that did not wait may have taken what the holder sleeps for.
-    pub(crate) fn announce(&self, guard: RoleGuard<'_, S>, world: &impl World<S>) {
-        self.wake_others(&guard.0, world);
+    /// Ends a step that did not wait; if it took what others may sleep for, they look again.
+    pub(crate) fn unlock(&self, RoleGuard(mut inner): RoleGuard<'_, S>, world: &impl World<S>) {
+        if world.take_progress(&mut inner.state) {
+            self.wake_others(&inner, world);
+        }
     }
 
     /// Runs `step` until it returns something or the deadline has passed, and sleeps in between: as the holder of the role when it
@@ -90,7 +95,15 @@ impl<S> Role<S> {
                 self.wake_others(&inner, world);
                 return None;
             }
-            if !inner.held {
+            if inner.held {
+                // Only for news: to interrupt the holder each time one parks would never end.
+                if world.take_progress(&mut inner.state) {
+                    self.wake_others(&inner, world);
+                }
+                inner.parked += 1;
+                inner = self.changed.wait(inner, deadline);
+                inner.parked -= 1;
+            } else {
                 inner.held = true;
                 let plan = world.plan(&mut inner.state);
                 drop(inner);
@@ -100,10 +113,6 @@ impl<S> Role<S> {
                 if inner.parked > 0 {
                     self.changed.notify_all();
                 }
-            } else {
-                inner.parked += 1;
-                inner = self.changed.wait(inner, deadline);
-                inner.parked -= 1;
             }
         }
     }

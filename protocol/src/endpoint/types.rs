@@ -12,7 +12,7 @@ use core::ops::Range;
 /// The codec of raw bytes.
 pub const CODEC_RAW: u8 = 0;
 
-/// What an [`Endpoint`] is made for.
+/// What an [`Endpoint`](super::Endpoint) is made for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// Our incarnation.
@@ -72,7 +72,7 @@ pub struct Arrival {
     pub refusal: Option<Refusal>,
 }
 
-/// Where [`Endpoint::connect`] is to go.
+/// Where [`Endpoint::connect`](super::Endpoint::connect) is to go.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Connect {
     /// Index of the stream in our epoch.
@@ -85,7 +85,7 @@ pub struct Connect {
     pub inbox: Vec<u8>,
 }
 
-/// Why [`Endpoint::send`] did not take a message.
+/// Why [`Endpoint::send`](super::Endpoint::send) did not take a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendRefused {
     /// No room at present, or never for a message of this length.

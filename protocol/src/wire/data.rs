@@ -64,6 +64,9 @@ impl OpenFrame {
     }
 
     /// Appends a message that [`fits`](Self::fits).
+    ///
+    /// # Panics
+    /// When the message is longer than 4 GiB, which none that fits is.
     pub fn push(&mut self, body: &[u8], stamp: Stamp) {
         debug_assert!(self.fits(body.len(), stamp));
         let length = u32::try_from(body.len()).expect("fits a frame");
@@ -97,6 +100,9 @@ impl OpenFrame {
     }
 
     /// Finishes the frame for `session`; `solicit` asks the receiver for an acknowledgement (ACK-4).
+    ///
+    /// # Panics
+    /// When the bodies are longer than 4 GiB, which none that fitted are.
     pub fn seal(mut self, session: SessionId, solicit: bool) -> Vec<u8> {
         let bodies = BODIES..self.bytes.len();
         self.bytes.extend_from_slice(&self.index);
