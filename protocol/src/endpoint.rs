@@ -41,6 +41,7 @@ struct Incoming {
 /// - Every death goes to [`handle_death`](Self::handle_death), after the inbox has been read empty (DTH-2).
 /// - After any call that may have made something due, and before waiting, call [`transmit`](Self::transmit), with
 ///   `idle` when the application finds nothing more to read.
+/// - A greeting that [`handle_frame`](Self::handle_frame) returns is answered before the next frame is handled.
 /// - [`next_event`](Self::next_event) gives what the application is to see.
 /// - [`poll_ended`](Self::poll_ended) names sessions that need no link any more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -123,7 +124,7 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
     /// [`SendRefused`]; no number is used then (NUM-2).
     pub fn send(&mut self, session: SessionId, body: &[u8]) -> Result<Number, SendRefused> {
         let outbound = self.outbound.get_mut(&session).ok_or(SendRefused::Ended(Ended::Finished))?;
-        if let Some(why) = outbound.ended() {
+        if let Some(why) = outbound.shut() {
             return Err(SendRefused::Ended(why));
         }
         let number = outbound.push(body, &mut self.clock)?;
@@ -142,7 +143,15 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
 
     /// Whether a message of this length would be accepted at present.
     pub fn has_room(&self, session: SessionId, length: usize) -> bool {
-        self.outbound.get(&session).is_some_and(|outbound| outbound.window().has_room(length, &self.clock))
+        let outbound = self.outbound.get(&session).filter(|outbound| outbound.is_open());
+        outbound.is_some_and(|outbound| outbound.window().has_room(length, &self.clock))
+    }
+
+    /// Drops a session in which we sent, with all that is known of it. A living receiver is told nothing: see
+    /// [`Outbound::close`].
+    pub fn forget(&mut self, session: SessionId) -> Option<Outbound> {
+        self.touched.remove(&session);
+        self.outbound.remove(&session)
     }
 
     // Frames and deaths.
@@ -164,6 +173,9 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
 
     /// Opens a session for a greeting that was found to be true. `session` is random (SES-1).
     pub fn accept(&mut self, greeting: &Greeting, session: SessionId) {
+        if let Some(known) = self.session_of(greeting.stream) {
+            return self.handle_greeting_again(known); // GRT-3: it came twice before it was answered.
+        }
         let active = self.frames_seen + ACTIVE_FRAMES;
         let welcome = Welcome {
             data_session: session,
@@ -208,8 +220,11 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
                         self.touch(session);
                     }
                     // A session outlives its frames in `ready`: it is removed only after its departure was told.
-                    let incoming = self.inbound.get_mut(&session)?;
+                    let Some(incoming) = self.inbound.get_mut(&session) else { continue };
                     incoming.session.deliver(record.body.len() as u64);
+                    if done {
+                        incoming.session.release_frame();
+                    }
                     self.clock.deliver(record.stamp);
                     self.handed = Some(session);
                     self.counters.delivered += 1;
@@ -219,14 +234,15 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
                 Ready::Joined(session) => {
                     let session = *session;
                     self.ready.pop_front();
-                    let peer = self.inbound.get(&session)?.session.peer();
-                    return Some(Event::Joined { peer });
+                    if let Some(incoming) = self.inbound.get(&session) {
+                        return Some(Event::Joined { peer: incoming.session.peer() });
+                    }
                 }
                 Ready::Departed(session) => {
                     let session = *session;
                     self.ready.pop_front();
                     self.touch(session);
-                    let incoming = self.inbound.get_mut(&session)?;
+                    let Some(incoming) = self.inbound.get_mut(&session) else { continue };
                     let (peer, last) = (incoming.session.peer(), incoming.session.window().received());
                     if let Some(departure) = incoming.session.tell_departure() {
                         self.counters.departed += 1;
@@ -259,24 +275,28 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
 
     // Output.
 
-    /// Offers all frames that are due to `link`, which returns `false` when there is no room for one now. `idle` says
-    /// that the application finds nothing more to read (ACK-3). Returns the sessions whose link had no room.
+    /// Offers all frames that are due to `link`, which returns `false` when there is no room for one now. With `idle` an
+    /// acknowledgement is due as soon as it says anything new: the application finds nothing more to read (ACK-3), or
+    /// does not call in (CAL-6). Returns the sessions whose link had no room.
     pub fn transmit(&mut self, idle: bool, link: &mut dyn FnMut(SessionId, Priority, &[u8]) -> bool) -> Vec<SessionId> {
         let mut blocked = Vec::new();
         let share = if self.inbound.is_empty() { 0 } else { share(self.settings.slots, self.active_sessions()) };
-        let idle = idle && self.ready.is_empty();
         let touched = core::mem::take(&mut self.touched);
         self.fresh = false;
         for session in touched {
             let mut offer = |priority, frame: &[u8]| link(session, priority, frame);
             let left = if let Some(outbound) = self.outbound.get_mut(&session) {
-                outbound.transmit(&self.clock, &mut offer)
+                let left = outbound.transmit(&self.clock, &mut offer);
+                if outbound.tell_end() {
+                    self.ended.push_back(session);
+                }
+                left
             } else if let Some(Incoming { session: inbound, .. }) = self.inbound.get_mut(&session) {
                 let left = inbound.transmit(&self.clock, share, idle, &mut offer);
                 if inbound.is_finished() {
                     self.inbound.remove(&session);
                     self.ended.push_back(session);
-                } else if inbound.window().due(share, true).is_some() {
+                } else if inbound.due(share, true).is_some() {
                     self.touched.insert(session);
                 }
                 left
@@ -306,7 +326,8 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
         !self.touched.is_empty()
     }
 
-    /// A session that needs its link no more.
+    /// A session that needs its link no more. One in which we received is gone; one in which we sent is kept, so that its
+    /// end can be asked for, until [`forget`](Self::forget).
     pub fn poll_ended(&mut self) -> Option<SessionId> {
         self.ended.pop_front()
     }
@@ -314,8 +335,9 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
     fn process(&mut self, session: SessionId) {
         if let Some(incoming) = self.inbound.get_mut(&session) {
             incoming.session.process();
-            // While more of this session is to be handed out there is nothing to say yet.
-            if incoming.session.window().is_drained() {
+            // While more of this session is to be handed out there is nothing to say, unless it was asked (ACK-4).
+            let window = incoming.session.window();
+            if window.is_drained() || window.owes_answer() {
                 self.touch(session);
             }
         }
@@ -327,7 +349,7 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
     }
 
     fn active_sessions(&self) -> u64 {
-        let active = self.inbound.values().filter(|incoming| incoming.active >= self.frames_seen).count();
+        let active = self.inbound.values().filter(|incoming| incoming.active > self.frames_seen).count();
         active as u64
     }
 }

@@ -31,9 +31,17 @@ pub struct RecvWindow {
     frames_received: u64,
     bytes_received: u64,
     bytes_delivered: u64,
-    /// The last number the sender asked about (ACK-4).
-    solicited: Number,
+    /// Frames of which every record was handed to the application.
+    frames_delivered: u64,
+    /// `frames_received` and `bytes_received` when the sender was told last (ACK-2).
+    used_when_told: (u64, u64),
+    /// The first and the last number that the sender asks about and was not told of (ACK-4); none if the first is larger.
+    /// Of three questions the middle one is forgotten, and every number in between counts as asked about.
+    solicited: (Number, Number),
 }
+
+/// How many bytes of the byte window stand for one frame that is held, however short it is (LIM-2).
+const BYTES_FOR_A_FRAME: u64 = 512;
 
 impl RecvWindow {
     /// A window that has granted nothing yet.
@@ -48,7 +56,9 @@ impl RecvWindow {
             frames_received: 0,
             bytes_received: 0,
             bytes_delivered: 0,
-            solicited: Number::NONE,
+            frames_delivered: 0,
+            used_when_told: (0, 0),
+            solicited: (Number::NONE.next(), Number::NONE),
         }
     }
 
@@ -72,7 +82,8 @@ impl RecvWindow {
         self.bytes_received = bytes;
         self.received = frame.last();
         if frame.solicits() {
-            self.solicited = frame.last();
+            let (first, last) = self.solicited;
+            self.solicited = (if first > last { frame.last() } else { first }, frame.last());
         }
         Ok(Verdict::Deliver)
     }
@@ -82,6 +93,11 @@ impl RecvWindow {
         self.delivered = self.delivered.next();
         self.bytes_delivered += length;
         debug_assert!(self.delivered <= self.received, "ACK-1");
+    }
+
+    /// Every record of the oldest frame was handed to the application: the frame is no longer held.
+    pub fn release_frame(&mut self) {
+        self.frames_delivered += 1;
     }
 
     /// The application is done with all it was handed.
@@ -115,27 +131,39 @@ impl RecvWindow {
     pub fn due(&self, share: u64, idle: bool) -> Option<Acknowledgement> {
         let new = self.current(share);
         let half = |window: u64| (window / 2).max(1);
-        let solicited = self.told.at(self.level) < self.solicited && new.at(self.level) >= self.solicited;
         // ACK-2
-        let halved = new.frame_credit - self.told.frame_credit >= half(share)
+        let used = self.frames_received - self.used_when_told.0 >= half(share)
+            || self.bytes_received - self.used_when_told.1 >= half(self.window);
+        let given_back = new.frame_credit - self.told.frame_credit >= half(share)
             || new.byte_credit - self.told.byte_credit >= half(self.window);
         let news = new != self.told;
-        (solicited || halved || (idle && news)).then_some(new)
+        (self.owes_answer() || used || given_back || (idle && news)).then_some(new)
+    }
+
+    /// Whether a number that the sender asked about has come to the session's level, and the sender was not told (ACK-4).
+    pub fn owes_answer(&self) -> bool {
+        let (first, last) = self.solicited;
+        first <= last && self.current(0).at(self.level) >= first
     }
 
     /// The acknowledgement that says all there is to say (ACK-1). Grants are absolute and never taken back (CRD-3, CRD-4).
     pub fn current(&self, share: u64) -> Acknowledgement {
+        // LIM-2: what the messages lack in bytes they must not make up in frames.
+        let unread = self.frames_delivered.saturating_add(self.window / BYTES_FOR_A_FRAME);
+        let frames = self.frames_received.min(unread).saturating_add(share);
         Acknowledgement {
             received: self.received,
             delivered: self.delivered,
             processed: self.processed,
-            frame_credit: self.told.frame_credit.max(self.frames_received + share),
-            byte_credit: self.told.byte_credit.max(self.bytes_delivered + self.window),
+            frame_credit: self.told.frame_credit.max(frames),
+            byte_credit: self.told.byte_credit.max(self.bytes_delivered.saturating_add(self.window)),
         }
     }
 
     /// The link took this acknowledgement (or the welcome with this credit).
     pub fn told(&mut self, acknowledgement: Acknowledgement) {
         self.told = acknowledgement;
+        self.used_when_told = (self.frames_received, self.bytes_received);
+        self.solicited.0 = self.solicited.0.max(acknowledgement.at(self.level).next());
     }
 }

@@ -15,7 +15,7 @@ pub struct SendSettings {
     pub frame_size: usize,
     /// At which level a frame is released (ACK-7).
     pub level: Level,
-    /// The most unacknowledged bytes to keep (CRD-6).
+    /// The most bytes of unacknowledged frames to keep, give or take a record's entry in its frame (CRD-6).
     pub retain: usize,
 }
 
@@ -40,8 +40,6 @@ pub enum NoRoom {
 struct Sealed {
     last: Number,
     bytes: Vec<u8>,
-    /// Of all bodies, as counted in `bytes_kept`.
-    body_bytes: usize,
 }
 
 /// Numbers, packs and keeps messages; spends credit.
@@ -60,7 +58,8 @@ pub struct SendWindow {
     known: Acknowledgement,
     frames_begun: u64,
     bytes_accepted: u64,
-    bytes_kept: usize,
+    /// Length of all sealed frames together.
+    bytes_sealed: usize,
     spare: Aside<Vec<Vec<u8>>>,
 }
 
@@ -78,7 +77,7 @@ impl SendWindow {
             known: Acknowledgement::default(),
             frames_begun: 0,
             bytes_accepted: 0,
-            bytes_kept: 0,
+            bytes_sealed: 0,
             spare: Aside(Vec::new()),
         }
     }
@@ -86,8 +85,9 @@ impl SendWindow {
     /// The receiver opened the session: frames go under this id, with this credit.
     pub fn open(&mut self, session: SessionId, frame_credit: u64, byte_credit: u64) {
         self.session = Some(session);
-        self.known.frame_credit = frame_credit;
-        self.known.byte_credit = byte_credit;
+        // An acknowledgement travels at a higher priority than the welcome, and may have brought more already.
+        self.known.frame_credit = self.known.frame_credit.max(frame_credit);
+        self.known.byte_credit = self.known.byte_credit.max(byte_credit);
     }
 
     /// Accepts a message: numbers and stamps it, spends credit, packs it (NUM-1, LAM-1, CRD-1, CRD-2).
@@ -99,7 +99,6 @@ impl SendWindow {
         if body.len() > limit {
             return Err(NoRoom::TooLong { length: body.len(), limit });
         }
-        // WEL-1: without a session there is no credit either.
         let fits_open = self.open.as_ref().is_some_and(|open| open.fits(body.len(), clock.now().next()));
         if !self.has_credit(body.len(), fits_open) {
             return Err(NoRoom::Credit);
@@ -117,7 +116,6 @@ impl SendWindow {
         let full = !open.fits(0, stamp.next());
         self.accepted = number;
         self.bytes_accepted += body.len() as u64;
-        self.bytes_kept += body.len();
         // DAT-5: nothing to wait behind. DAT-6: full.
         if full || !self.is_behind() {
             self.seal(false);
@@ -127,9 +125,10 @@ impl SendWindow {
 
     /// Closes the staged frame (DAT-6); `solicit` asks for its acknowledgement (ACK-4).
     pub fn seal(&mut self, solicit: bool) {
-        if let (Some(open), Some(session)) = (self.open.take(), self.session) {
-            let (last, body_bytes) = (open.last(), open.body_bytes());
-            self.sealed.push_back(Sealed { last, bytes: open.seal(session, solicit), body_bytes });
+        if let (Some(session), Some(open)) = (self.session, self.open.take()) {
+            let (last, bytes) = (open.last(), open.seal(session, solicit));
+            self.bytes_sealed += bytes.len();
+            self.sealed.push_back(Sealed { last, bytes });
             self.waiting += 1;
         }
     }
@@ -200,6 +199,11 @@ impl SendWindow {
         self.open.as_ref().map(OpenFrame::first)
     }
 
+    /// Length of all frames that are not acknowledged (CRD-6).
+    pub fn bytes_kept(&self) -> usize {
+        self.bytes_sealed + self.open.as_ref().map_or(0, OpenFrame::frame_bytes)
+    }
+
     /// Whether frames wait for the link.
     pub const fn has_waiting(&self) -> bool {
         self.waiting > 0
@@ -212,11 +216,15 @@ impl SendWindow {
     }
 
     fn has_credit(&self, length: usize, fits_open: bool) -> bool {
+        // WEL-1. CRD-1: what is staged has been paid for. CRD-2.
+        let welcomed = self.session.is_some();
         let frame = fits_open || self.frames_begun < self.known.frame_credit;
-        let bytes = self.bytes_accepted + length as u64 <= self.known.byte_credit;
-        // CRD-6. One message always has room: the bound may be set below the length of a message.
-        let memory = self.bytes_kept == 0 || self.bytes_kept + length <= self.settings.retain;
-        frame && bytes && memory
+        let bytes = self.bytes_accepted.saturating_add(length as u64) <= self.known.byte_credit;
+        // CRD-6: whole frames count, or messages without bytes would be free. One message always has room: the bound may
+        // be set below the length of a message.
+        let kept = self.bytes_kept();
+        let memory = kept == 0 || kept.saturating_add(length) <= self.settings.retain;
+        welcomed && frame && bytes && memory
     }
 
     /// Whether a frame before the open one is not known to have been received.
@@ -227,7 +235,7 @@ impl SendWindow {
     fn release(&mut self) {
         const SPARE_FRAMES: usize = 8;
         if let Some(frame) = self.sealed.pop_front() {
-            self.bytes_kept -= frame.body_bytes;
+            self.bytes_sealed -= frame.bytes.len();
             if self.spare.len() < SPARE_FRAMES {
                 self.spare.push(frame.bytes);
             }

@@ -1,5 +1,6 @@
 //! What an endpoint counts: every frame that was dropped, by its cause (CAL-5).
 
+use super::frames::Reply;
 use crate::wire::Fault;
 
 /// Counts since the endpoint was made.
@@ -16,7 +17,7 @@ pub struct Counters {
     pub accepted: u64,
     /// Senders whose departure was told to the application.
     pub departed: u64,
-    /// Greetings that were answered with a refusal.
+    /// Greetings that deserved a refusal; they got it unless they are also counted as untrusted.
     pub refused: u64,
     /// Greetings not answered because their inbox could not be opened or trusted (GRT-4).
     pub untrusted_greeting: u64,
@@ -24,6 +25,8 @@ pub struct Counters {
     pub repeated_greeting: u64,
     /// Welcomes for a session that was open already (WEL-2).
     pub repeated_welcome: u64,
+    /// Refusals of a session that was open already.
+    pub late_refusals: u64,
     /// Data frames dropped because every number in them was received before (DAT-3).
     pub duplicates: u64,
     /// Acknowledgements that said nothing new (ACK-5).
@@ -48,6 +51,16 @@ impl Counters {
 
     pub(super) fn malformed(&mut self, fault: Fault) {
         self.malformed[fault as usize] += 1;
+    }
+
+    /// A session had no use for a frame of its receiver.
+    pub(super) fn unneeded(&mut self, reply: &Reply) {
+        match reply {
+            Reply::Welcome(_) => self.repeated_welcome += 1, // WEL-2
+            Reply::Refusal(_) => self.late_refusals += 1,
+            Reply::Acknowledgement(_) => self.stale_acknowledgements += 1, // ACK-5
+            Reply::Close(_) => self.unknown_session += 1,
+        }
     }
 
     /// The shell found a greeting to be untrue (GRT-4).

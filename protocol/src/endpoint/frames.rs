@@ -3,7 +3,7 @@
 use super::{ACTIVE_FRAMES, Arrival, CODEC_RAW, Endpoint, Ready};
 use crate::{
     lamport::Stamp,
-    number::SessionId,
+    number::{SessionId, StreamId},
     recv::Verdict,
     session::Ended,
     wire::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A frame from the receiver of a session in which we send.
-enum Reply {
+pub(super) enum Reply {
     Welcome(Welcome),
     Refusal(Refusal),
     Acknowledgement(Acknowledgement),
@@ -60,14 +60,12 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
             self.counters.malformed(Fault::Field); // LAM-4: there is no session to end.
             return None;
         }
-        let again = self.inbound.iter_mut().find(|(_, incoming)| incoming.session.peer().stream == greeting.stream);
-        if let Some((session, incoming)) = again {
-            self.counters.repeated_greeting += 1; // GRT-3
-            let session = *session;
-            incoming.session.handle_greeting_again();
-            self.touch(session);
+        if let Some(session) = self.session_of(greeting.stream) {
+            self.handle_greeting_again(session);
             return None;
         }
+        // LAM-3. Before the shell knows whether it may trust the greeting: whoever can write here can also join.
+        self.clock.witness(stamp);
         let reason = if !(greeting.versions.0..=greeting.versions.1).contains(&wire::VERSION) {
             Some(RefusalReason::Version) // GRT-1
         } else if greeting.codec != CODEC_RAW {
@@ -82,6 +80,20 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
             self.counters.refused += 1;
         }
         Some(Arrival { greeting, refusal })
+    }
+
+    /// The session in which we receive this stream.
+    pub(super) fn session_of(&self, stream: StreamId) -> Option<SessionId> {
+        self.inbound.iter().find(|(_, incoming)| incoming.session.peer().stream == stream).map(|(session, _)| *session)
+    }
+
+    /// GRT-3
+    pub(super) fn handle_greeting_again(&mut self, session: SessionId) {
+        self.counters.repeated_greeting += 1;
+        if let Some(incoming) = self.inbound.get_mut(&session) {
+            incoming.session.handle_greeting_again();
+            self.touch(session);
+        }
     }
 
     /// Returns whether we have that session.
@@ -116,9 +128,11 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
             self.sender_violated(session, EndReason::Stamp); // LAM-4
             return true;
         }
-        self.clock.witness(stamp); // LAM-3
         match incoming.session.handle_close(close) {
-            Ok(()) => self.ready.push_back(Ready::Departed(session)),
+            Ok(()) => {
+                self.clock.witness(stamp); // LAM-3
+                self.ready.push_back(Ready::Departed(session));
+            }
             Err(reason) => self.sender_violated(session, reason), // CLO-3
         }
         true
@@ -130,19 +144,24 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
             return false;
         };
         if self.clock.is_plausible(stamp) {
-            self.clock.witness(stamp); // LAM-3
-            match reply {
-                Reply::Welcome(welcome) => {
-                    self.counters.repeated_welcome += u64::from(!outbound.handle_welcome(&welcome)); // WEL-2
+            let accepted = match &reply {
+                Reply::Welcome(welcome) => outbound.handle_welcome(welcome),
+                Reply::Refusal(refusal) => outbound.handle_refusal(*refusal),
+                Reply::Acknowledgement(acknowledgement) => outbound.handle_acknowledgement(acknowledgement),
+                Reply::Close(close) => {
+                    outbound.handle_close(*close);
+                    true
                 }
-                Reply::Refusal(refusal) => outbound.handle_refusal(refusal),
-                Reply::Acknowledgement(acknowledgement) => {
-                    let news = outbound.handle_acknowledgement(&acknowledgement);
-                    self.counters.stale_acknowledgements += u64::from(!news); // ACK-5
-                }
-                Reply::Close(close) => outbound.handle_close(close),
+            };
+            if accepted {
+                self.clock.witness(stamp); // LAM-3
+            } else {
+                self.counters.unneeded(&reply);
             }
         } else {
+            if let Reply::Welcome(welcome) = reply {
+                outbound.handle_welcome(&welcome); // so that the receiver can be told
+            }
             outbound.violated(EndReason::Stamp); // LAM-4
         }
         self.counters.violations += u64::from(matches!(outbound.ended(), Some(Ended::PeerViolated(_))));

@@ -92,7 +92,7 @@ impl Inbound {
 
     /// The greeting came again (GRT-3).
     pub fn handle_greeting_again(&mut self) {
-        if self.window.received() == Number::NONE {
+        if self.is_open() && self.window.received() == Number::NONE {
             self.welcomed = false;
         }
     }
@@ -139,7 +139,8 @@ impl Inbound {
 
     /// The application leaves: the sender is told, behind a last acknowledgement (CLO-5).
     pub fn close(&mut self) {
-        if self.is_open() {
+        let waits = matches!(self.state, RecvState::Draining { departure: Departure::Left, gone: false, .. });
+        if self.is_open() || waits {
             self.close = Some(EndReason::Finished);
         }
     }
@@ -147,6 +148,11 @@ impl Inbound {
     /// The next message is handed to the application; only now may it be acknowledged as delivered (PRO-2).
     pub fn deliver(&mut self, length: u64) {
         self.window.deliver(length);
+    }
+
+    /// Every message of the oldest frame was handed to the application.
+    pub fn release_frame(&mut self) {
+        self.window.release_frame();
     }
 
     /// The application is done with all it was handed.
@@ -176,6 +182,18 @@ impl Inbound {
         }
     }
 
+    /// The acknowledgement that is due now, see [`RecvWindow::due`]. A session that is about to end says all there is to
+    /// say; one that has ended for the sender says nothing.
+    pub fn due(&self, share: u64, idle: bool) -> Option<Acknowledgement> {
+        let listens = match self.state {
+            RecvState::Open | RecvState::Draining { departure: Departure::Left, gone: false, .. } => true,
+            RecvState::Draining { departure: Departure::Violated(_), gone: false, .. } => self.close.is_some(),
+            RecvState::Draining { .. } => false,
+        };
+        let ends = self.close.is_some() || !self.is_open();
+        self.window.due(share, idle || ends).filter(|_| listens)
+    }
+
     /// Offers what is due to the link, until it takes no more. Returns whether all has left.
     pub fn transmit(&mut self, clock: &Clock, share: u64, idle: bool, link: &mut LinkFn<'_>) -> bool {
         if matches!(self.state, RecvState::Draining { gone: true, .. }) {
@@ -188,8 +206,7 @@ impl Inbound {
             }
             self.welcomed = true;
         }
-        let leaving = idle || self.close == Some(EndReason::Finished) || !self.is_open();
-        if let Some(due) = self.window.due(share, leaving) {
+        if let Some(due) = self.due(share, idle) {
             if !link(Acknowledgement::PRIORITY, &due.encode(self.reply_session, clock.now())) {
                 return false;
             }

@@ -34,7 +34,7 @@ pub enum Ended {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum SendState {
     Greeting { sent: bool },
-    Open { receiver: Epoch },
+    Open,
     Closing { sent: bool },
     Ended(Ended),
 }
@@ -47,8 +47,12 @@ pub struct Outbound {
     state: SendState,
     /// The id for frames to the receiver, from its welcome on.
     data_session: Option<SessionId>,
+    /// The receiver's incarnation, from its welcome on.
+    receiver: Option<Epoch>,
     /// A close that accuses the receiver of a violation, not yet sent (SES-3).
     accusation: Option<EndReason>,
+    /// Whether [`tell_end`](Self::tell_end) has told.
+    end_told: bool,
 }
 
 impl Outbound {
@@ -59,7 +63,9 @@ impl Outbound {
             window: SendWindow::new(settings),
             state: SendState::Greeting { sent: false },
             data_session: None,
+            receiver: None,
             accusation: None,
+            end_told: false,
         }
     }
 
@@ -68,9 +74,9 @@ impl Outbound {
         &self.window
     }
 
-    /// Whether the receiver has welcomed us.
+    /// Whether messages can be sent: the receiver has welcomed us, and the session is not closed.
     pub const fn is_open(&self) -> bool {
-        matches!(self.state, SendState::Open { .. })
+        matches!(self.state, SendState::Open)
     }
 
     /// Whether and why the session is over.
@@ -78,9 +84,20 @@ impl Outbound {
         if let SendState::Ended(why) = self.state { Some(why) } else { None }
     }
 
+    /// Why no message will ever be accepted again: the session is over, or we are closing it.
+    pub const fn shut(&self) -> Option<Ended> {
+        if let SendState::Closing { .. } = self.state { Some(Ended::Finished) } else { self.ended() }
+    }
+
+    /// Whether the session is over and nothing is left to say: true once.
+    pub fn tell_end(&mut self) -> bool {
+        let silent = self.ended().is_some() && (self.accusation.is_none() || self.data_session.is_none());
+        silent && !core::mem::replace(&mut self.end_told, true)
+    }
+
     /// The receiver's incarnation, once it has welcomed us.
     pub const fn receiver(&self) -> Option<Epoch> {
-        if let SendState::Open { receiver } = self.state { Some(receiver) } else { None }
+        self.receiver
     }
 
     /// Greets once more: the queue has a new owner since the last greeting. Does nothing on an open session.
@@ -108,11 +125,11 @@ impl Outbound {
         self.window.seal(false);
     }
 
-    /// No more messages: a close follows the last one (CLO-1).
+    /// No more messages: a close follows the last one (CLO-1), or the welcome, should it still come.
     pub fn close(&mut self) {
         match self.state {
-            SendState::Greeting { .. } => self.state = SendState::Ended(Ended::Finished),
-            SendState::Open { .. } => {
+            SendState::Greeting { sent: false } => self.state = SendState::Ended(Ended::Finished),
+            SendState::Greeting { sent: true } | SendState::Open => {
                 self.flush();
                 self.state = SendState::Closing { sent: false };
             }
@@ -122,20 +139,25 @@ impl Outbound {
 
     /// The receiver opened the session. Returns whether it was news (WEL-2).
     pub fn handle_welcome(&mut self, welcome: &Welcome) -> bool {
-        if !matches!(self.state, SendState::Greeting { .. }) {
+        if !self.awaits_answer() {
             return false;
         }
         self.data_session = Some(welcome.data_session);
         self.window.open(welcome.data_session, welcome.frame_credit, welcome.byte_credit);
-        self.state = SendState::Open { receiver: welcome.epoch };
+        self.receiver = Some(welcome.epoch);
+        if matches!(self.state, SendState::Greeting { .. }) {
+            self.state = SendState::Open;
+        }
         true
     }
 
-    /// The receiver denied the session.
-    pub fn handle_refusal(&mut self, refusal: Refusal) {
-        if matches!(self.state, SendState::Greeting { .. }) {
+    /// The receiver denied the session. Returns whether it still could.
+    pub fn handle_refusal(&mut self, refusal: Refusal) -> bool {
+        let awaited = self.awaits_answer();
+        if awaited {
             self.state = SendState::Ended(Ended::Refused(refusal));
         }
+        awaited
     }
 
     /// An acknowledgement arrived. Returns whether it was news (ACK-5).
@@ -164,6 +186,7 @@ impl Outbound {
 
     /// The receiver is dead, and all it ever sent us has been handled (DTH-2).
     pub fn handle_death(&mut self) {
+        self.accusation = None;
         if self.ended().is_none() {
             self.state = SendState::Ended(Ended::PeerDied);
         }
@@ -185,7 +208,7 @@ impl Outbound {
                 *sent = *sent || link(Priority::Ordered, &self.greeting.encode(clock.now()));
                 *sent
             }
-            (SendState::Open { .. }, _) => self.window.transmit(&mut |frame| link(Priority::Ordered, frame)),
+            (SendState::Open, _) => self.window.transmit(&mut |frame| link(Priority::Ordered, frame)),
             (SendState::Closing { sent }, Some(session)) => {
                 let close = close(EndReason::Finished).encode(session, clock.now());
                 *sent = *sent
@@ -206,6 +229,11 @@ impl Outbound {
             }
             (SendState::Closing { .. } | SendState::Ended(_), None) => true,
         }
+    }
+
+    /// Whether the receiver has neither welcomed nor denied us.
+    fn awaits_answer(&self) -> bool {
+        self.data_session.is_none() && self.ended().is_none()
     }
 
     fn finish_if_settled(&mut self) {

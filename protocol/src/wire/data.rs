@@ -50,8 +50,8 @@ pub struct OpenFrame {
 impl OpenFrame {
     /// An empty frame of at most `limit` bytes, built in `buffer`.
     pub fn new(mut buffer: Vec<u8>, limit: usize, first: Number) -> Self {
+        // It grows with what is put into it: a frame is kept until it is acknowledged, and most are short (CRD-6).
         buffer.clear();
-        buffer.reserve(limit);
         buffer.resize(BODIES, 0);
         let stamp = Stamp::default();
         Self { bytes: buffer, index: Vec::new(), limit, first, first_stamp: stamp, last_stamp: stamp, count: 0 }
@@ -60,7 +60,8 @@ impl OpenFrame {
     /// Whether a message of `length` bytes with this stamp still fits.
     pub fn fits(&self, length: usize, stamp: Stamp) -> bool {
         let entry = if self.follows(stamp) { ENTRY } else { ENTRY + ENTRY_STAMP };
-        usize::from(self.count) < MAX_RECORDS && self.bytes.len() + self.index.len() + length + entry <= self.limit
+        let room = self.limit.checked_sub(self.frame_bytes() + entry);
+        usize::from(self.count) < MAX_RECORDS && room.is_some_and(|room| length <= room)
     }
 
     /// Appends a message that [`fits`](Self::fits).
@@ -94,9 +95,9 @@ impl OpenFrame {
         Number::new(self.first.get() + self.count as u64 - 1)
     }
 
-    /// Length of all bodies together.
-    pub const fn body_bytes(&self) -> usize {
-        self.bytes.len() - BODIES
+    /// Length of the frame, were it finished now.
+    pub const fn frame_bytes(&self) -> usize {
+        self.bytes.len() + self.index.len()
     }
 
     /// Finishes the frame for `session`; `solicit` asks the receiver for an acknowledgement (ACK-4).
@@ -241,8 +242,8 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
 /// Walks the whole index once: `count` entries, no more bytes, lengths that add up, stamps that rise.
 fn verify_index(mut index: &[u8], count: u16, body_bytes: u64, first_stamp: Stamp) -> Result<Stamp, Fault> {
     let mut bytes = 0_u64;
-    let mut stamp = first_stamp;
-    for record in 0..count {
+    let mut last: Option<Stamp> = None;
+    for _ in 0..count {
         let (entry, rest) = index.split_first_chunk::<ENTRY>().ok_or(Fault::Length)?;
         let entry = u32::from_le_bytes(*entry);
         index = rest;
@@ -250,17 +251,22 @@ fn verify_index(mut index: &[u8], count: u16, body_bytes: u64, first_stamp: Stam
             return Err(Fault::Field);
         }
         bytes += u64::from(entry & ENTRY_LENGTH);
-        let follows = if record == 0 { first_stamp } else { stamp.next() };
-        stamp = follows;
+        let follows = last.map_or(first_stamp, Stamp::next);
+        let mut stamp = follows;
         if entry & ENTRY_FLAG_STAMP != 0 {
             let (explicit, rest) = index.split_first_chunk::<ENTRY_STAMP>().ok_or(Fault::Length)?;
             stamp = Stamp::new(u64::from_le_bytes(*explicit));
             index = rest;
             // One that says the same as the rule would is not wrong, but no sender writes it: one form for one meaning.
-            if record == 0 || stamp <= follows {
+            if last.is_none() || stamp <= follows {
                 return Err(Fault::Field);
             }
         }
+        // The stamp after the greatest is itself.
+        if last == Some(stamp) {
+            return Err(Fault::Field);
+        }
+        last = Some(stamp);
     }
-    if bytes == body_bytes && index.is_empty() { Ok(stamp) } else { Err(Fault::Length) }
+    if bytes == body_bytes && index.is_empty() { last.ok_or(Fault::Length) } else { Err(Fault::Length) }
 }

@@ -114,6 +114,3 @@ pub fn decode<B: AsRef<[u8]>>(buffer: B) -> Result<(Header, Frame<B>), Fault> {
 fn session_of(header: &Header) -> Result<SessionId, Fault> {
     header.session.ok_or(Fault::Field)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,24 @@
+//! The protocol, proven on its core: no queue, no process, no clock. Each module is a theme of `SPEC.md`.
+//!
+//! [`net`] joins endpoints by queues in memory, [`bench`] holds the window of a sender alone, [`forge`] makes frames that
+//! no honest endpoint would send. [`story`] is the test of all at once.
+#![forbid(unsafe_code)]
+
+mod accepting;
+mod acknowledging;
+mod bench;
+mod closing;
+mod credit;
+mod data;
+mod examples;
+mod forge;
+mod frames;
+mod greeting;
+mod hostile;
+mod logical_time;
+mod net;
+mod receiving;
+mod replay;
+mod story;
+mod transmitting;
+mod violations;

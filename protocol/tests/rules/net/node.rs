@@ -1,0 +1,83 @@
+//! A process as the net sees it: an endpoint with an inbox.
+
+use lamq_protocol::{
+    Endpoint, SessionId,
+    endpoint::{Counters, Settings},
+    session::Outbound,
+    wire::Priority,
+};
+use std::collections::VecDeque;
+
+/// An inbox: few slots, the urgent overtake, each priority stays in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inbox {
+    slots: usize,
+    urgent: VecDeque<Vec<u8>>,
+    ordered: VecDeque<Vec<u8>>,
+}
+
+impl Inbox {
+    pub(super) fn new(slots: usize) -> Self {
+        Self { slots, ..Self::default() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.urgent.len() + self.ordered.len()
+    }
+
+    pub(super) fn put(&mut self, priority: Priority, frame: &[u8]) -> bool {
+        let has_room = self.len() < self.slots;
+        if has_room {
+            let queue = if priority == Priority::Urgent { &mut self.urgent } else { &mut self.ordered };
+            queue.push_back(frame.to_vec());
+        }
+        has_room
+    }
+
+    pub(super) fn take(&mut self) -> Option<Vec<u8>> {
+        self.urgent.pop_front().or_else(|| self.ordered.pop_front())
+    }
+}
+
+/// An endpoint, its inbox, and every frame that it has handled.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) core: Endpoint<Vec<u8>>,
+    pub(crate) inbox: Inbox,
+    pub(crate) handled: Vec<Vec<u8>>,
+}
+
+impl Node {
+    pub(super) fn new(settings: Settings, slots: usize) -> Self {
+        Self { core: Endpoint::new(settings), inbox: Inbox::new(slots), handled: Vec::new() }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        *self.core.counters()
+    }
+}
+
+/// A sender, and how it stands to the receiver.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    pub(crate) node: Node,
+    /// Its session, as it knows it.
+    pub(crate) session: SessionId,
+    /// Its session, as the receiver knows it.
+    pub(crate) at_receiver: Option<SessionId>,
+    pub(crate) is_alive: bool,
+    /// Its sessions that need no link any more.
+    pub(crate) ended: Vec<SessionId>,
+}
+
+impl Sender {
+    pub(crate) fn outbound(&self) -> &Outbound {
+        self.node.core.outbound(self.session).expect("kept until it is forgotten")
+    }
+
+    /// Whether its inbox still has a name: it has one until it is welcomed (POS-10).
+    pub(super) fn can_be_opened(&self) -> bool {
+        let waits = |outbound: &Outbound| outbound.receiver().is_none() && outbound.ended().is_none();
+        self.is_alive && self.node.core.outbound(self.session).is_some_and(waits)
+    }
+}

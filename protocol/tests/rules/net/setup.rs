@@ -1,0 +1,38 @@
+//! The settings of a net.
+
+use lamq_protocol::Level;
+
+/// How a net is made.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// Nets of different worlds share no epoch and no session.
+    pub(crate) world: u64,
+    pub(crate) senders: usize,
+    pub(crate) level: Level,
+    pub(crate) auto_process: bool,
+    /// Slots of the receiver's inbox.
+    pub(crate) slots: u64,
+    /// Slots of a sender's inbox.
+    pub(crate) sender_slots: usize,
+    pub(crate) window: u64,
+    pub(crate) max_sessions: u32,
+    pub(crate) frame_size: usize,
+    pub(crate) retain: usize,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            world: 1,
+            senders: 1,
+            level: Level::Delivered,
+            auto_process: true,
+            slots: 10,
+            sender_slots: 10,
+            window: 256 << 10,
+            max_sessions: 1024,
+            frame_size: 512,
+            retain: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! When that which a sender accepted leaves it, and until when it is kept.
+
+use crate::{
+    bench::{Bench, PLENTY},
+    forge::{acknowledgement, decode_data},
+    net::Net,
+};
+use lamq_protocol::{
+    Level, Number, SessionId,
+    wire::{EndReason, Frame, Priority, decode},
+};
+use lamq_proves::proves;
+
+#[proves("DAT-5")]
+#[test]
+fn a_message_with_nothing_unacknowledged_before_it_leaves_at_once() {
+    let mut bench = Bench::open(Level::Processed, PLENTY, PLENTY);
+    bench.push(1).unwrap();
+    assert_eq!(bench.transmit(), [(1, 1)], "the first ever");
+    bench.push(1).unwrap();
+    assert_eq!(bench.transmit(), [], "staged");
+    bench.received(1);
+    assert_eq!(bench.transmit(), [(2, 2)]);
+    bench.received(2);
+    bench.push(1).unwrap();
+    assert_eq!(bench.transmit(), [(3, 3)], "received is enough, whatever the level");
+}
+
+#[proves("DAT-6")]
+#[test]
+fn a_staged_frame_leaves_for_each_of_its_causes_and_not_before() {
+    let staged = || {
+        let mut bench = Bench::open(Level::Delivered, PLENTY, PLENTY);
+        bench.push(1).unwrap();
+        bench.push(200).unwrap();
+        bench.push(200).unwrap();
+        assert_eq!(bench.transmit(), [(1, 1)], "numbers 2 and 3 are staged");
+        assert_eq!(bench.window.staged(), Some(Number::new(2)));
+        bench
+    };
+    let mut bench = staged();
+    bench.push(68).unwrap();
+    assert_eq!(bench.transmit(), [(2, 3)], "the next does not fit");
+    assert_eq!(bench.window.staged(), Some(Number::new(4)));
+    let mut bench = staged();
+    bench.push(60).unwrap();
+    assert_eq!(bench.transmit(), [(2, 4)], "not even a message without bytes would fit");
+    let mut bench = staged();
+    bench.received(1);
+    assert_eq!(bench.transmit(), [(2, 3)], "every earlier frame is acknowledged");
+    for solicit in [true, false] {
+        let mut bench = staged();
+        bench.window.seal(solicit);
+        let mut asks = Vec::new();
+        bench.window.transmit(&mut |frame| {
+            asks.push(decode_data(frame.to_vec()).solicits());
+            true
+        });
+        assert_eq!(asks, [solicit], "a flush asks to be told, a time-out does not");
+    }
+}
+
+#[proves("DAT-6", "ACK-4")]
+#[test]
+fn flush_close_and_time_out_send_what_is_staged() {
+    for (name, action, asks) in [
+        ("flush", Net::flush as fn(&mut Net, usize), true),
+        ("close", Net::close, true),
+        ("time-out", Net::stage_timeout, false),
+    ] {
+        let mut net = Net::pair();
+        net.send(0, "one").unwrap();
+        net.send(0, "two").unwrap();
+        net.take_at_receiver(usize::MAX);
+        action(&mut net, 0);
+        net.take_at_receiver(1);
+        let data = decode_data(net.receiver.handled.last().unwrap().clone());
+        assert_eq!((data.first().get(), data.solicits()), (2, asks), "{name}");
+    }
+}
+
+#[proves("ACK-5")]
+#[test]
+fn an_acknowledgement_with_nothing_higher_is_stale() {
+    let mut bench = Bench::open(Level::Delivered, 9, 900);
+    bench.push(1).unwrap();
+    bench.transmit();
+    let news = acknowledgement([1, 1, 0, 10, 901]);
+    assert_eq!(bench.window.acknowledge(&news), Ok(true));
+    let before = bench.window.clone();
+    for stale in [news, acknowledgement([1, 0, 0, 10, 900]), acknowledgement([0; 5])] {
+        assert_eq!(bench.window.acknowledge(&stale), Ok(false));
+        assert_eq!(bench.window, before, "nothing changed");
+    }
+}
+
+#[proves("ACK-6")]
+#[test]
+fn an_impossible_acknowledgement_is_a_violation() {
+    let mut bench = Bench::open(Level::Delivered, 9, 900);
+    for _ in 0..4 {
+        bench.push(1).unwrap();
+        bench.window.seal(false);
+    }
+    let mut room = 3;
+    bench.window.transmit(&mut |_| {
+        room -= 1;
+        room >= 0
+    });
+    bench.window.acknowledge(&acknowledgement([2, 2, 1, 9, 900])).unwrap();
+    for (why, values) in [
+        ("number 4 was accepted, and not transmitted", [4, 2, 1, 9, 900]),
+        ("no such number", [u64::MAX, 2, 1, 9, 900]),
+        ("received fell", [1, 2, 1, 10, 900]),
+        ("delivered fell", [3, 1, 1, 9, 900]),
+        ("processed fell", [3, 2, 0, 9, 900]),
+        ("frame credit fell", [3, 2, 1, 8, 900]),
+        ("byte credit fell", [3, 2, 1, 9, 899]),
+        ("delivered before received", [2, 3, 1, 9, 900]),
+        ("processed before delivered", [3, 2, 3, 9, 900]),
+    ] {
+        let verdict = bench.window.clone().acknowledge(&acknowledgement(values));
+        assert_eq!(verdict, Err(EndReason::Acknowledgement), "{why}");
+    }
+    assert_eq!(bench.window.acknowledge(&acknowledgement([3, 3, 3, 10, 901])), Ok(true), "all that is possible");
+}
+
+#[proves("ACK-7")]
+#[test]
+fn a_frame_is_kept_until_its_last_record_is_acknowledged_at_the_level() {
+    for (level, first, half_of_second, second) in [
+        (Level::Received, [1, 0, 0], [2, 0, 0], [3, 0, 0]),
+        (Level::Delivered, [3, 1, 0], [3, 2, 0], [3, 3, 0]),
+        (Level::Processed, [3, 3, 1], [3, 3, 2], [3, 3, 3]),
+    ] {
+        let mut bench = Bench::open(level, PLENTY, PLENTY);
+        bench.push(1).unwrap();
+        bench.push(100).unwrap();
+        bench.push(100).unwrap();
+        bench.window.seal(false);
+        assert_eq!(bench.transmit(), [(1, 1), (2, 3)]);
+        let kept = [[0; 3], first, half_of_second, second].map(|[received, delivered, processed]| {
+            bench.window.acknowledge(&acknowledgement([received, delivered, processed, PLENTY, PLENTY])).unwrap();
+            bench.window.bytes_kept()
+        });
+        assert_eq!(kept, [45 + 248, 248, 248, 0], "{level:?}");
+    }
+}
+
+#[proves("CLO-1")]
+#[test]
+fn the_close_follows_all_data_and_names_the_last_number() {
+    let mut net = Net::pair();
+    net.send(0, "one").unwrap();
+    net.send(0, "two").unwrap();
+    net.take_at_receiver(usize::MAX);
+    let session: SessionId = net.senders[0].session;
+    let core = &mut net.senders[0].node.core;
+    core.with_outbound(session, lamq_protocol::session::Outbound::close);
+    let mut left = Vec::new();
+    let mut full_link = |_, priority, frame: &[u8]| {
+        left.push((priority, decode(frame.to_vec()).unwrap().1));
+        left.len() == 2 || left.len() >= 4
+    };
+    // A link that takes every other frame: what it did not take is offered again, in order.
+    (0..4).for_each(|_| _ = core.transmit(false, &mut full_link));
+    let [(_, Frame::Data(refused)), (_, Frame::Data(taken)), (_, Frame::Close(early)), (priority, Frame::Close(close))] =
+        left.as_slice()
+    else {
+        panic!("data, the same data, close, the same close: {left:?}")
+    };
+    assert_eq!((refused, early), (taken, close));
+    assert_eq!(taken.last().get(), 2);
+    assert_eq!((close.last.get(), close.reason, *priority), (2, EndReason::Finished, Priority::Ordered));
+}

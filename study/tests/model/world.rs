@@ -1,0 +1,272 @@
+//! A world of a few senders and one receiver: the shipping cores, their inboxes, and what their applications saw.
+
+use crate::{
+    setup::Setup,
+    steps::{Step, Who},
+};
+use lamq_protocol::{
+    Endpoint, Epoch, Event, Number, SessionId,
+    endpoint::{Connect, Settings},
+    send::SendSettings,
+    session::{Departure, Inbound, Outbound},
+    wire::{Frame, Greeting, Priority, decode},
+};
+use lamq_study::{Claims, Oracle, Verdict};
+use std::collections::VecDeque;
+
+pub(crate) type Core = Endpoint<Vec<u8>>;
+
+/// Holds two messages of one byte; the first of a stream travels alone all the same, there is nothing to wait behind.
+const FRAME_SIZE: usize = 40 + 2 * (1 + 4);
+
+/// All there is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    pub(crate) senders: Vec<Sender>,
+    pub(crate) receiver: Process,
+    /// Found by the receiver's core, and not accepted yet.
+    pub(crate) greeting: Option<Greeting>,
+    /// Whether the receiving application has said that it leaves: it asks for nothing more.
+    pub(crate) has_left: bool,
+    pub(crate) oracle: Oracle<usize>,
+    /// Whether an application was told something that cannot follow on what it was told before.
+    pub(crate) is_confused: bool,
+    /// What [`Bug::Prefetch`](crate::setup::Bug) keeps from the application.
+    pub(crate) prefetched: Option<Seen>,
+    /// The sender whose session was disturbed.
+    pub(crate) disturbed: Option<usize>,
+}
+
+/// A process; by default a dead one, whose inbox is gone like all else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Process {
+    pub(crate) core: Option<Core>,
+    pub(crate) inbox: Inbox,
+    /// Taken from the inbox and not handled yet: dies with the process.
+    pub(crate) hand: Option<Vec<u8>>,
+}
+
+/// Frames as the kernel keeps them: the urgent overtake, each priority is in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Inbox {
+    pub(crate) urgent: VecDeque<Vec<u8>>,
+    pub(crate) ordered: VecDeque<Vec<u8>>,
+}
+
+/// A sender, what its application knows, and what the receiver's knows of it. All but the process outlives it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Sender {
+    pub(crate) process: Process,
+    pub(crate) accepted: Number,
+    pub(crate) transmitted: Number,
+    /// As delivered.
+    pub(crate) acknowledged: Number,
+    /// What of it was delivered when it died.
+    pub(crate) delivered_at_death: Option<Number>,
+    /// Whether the receiver's core has been told of its death.
+    pub(crate) is_mourned: bool,
+    /// Whether its core has been told of the receiver's death.
+    pub(crate) mourns: bool,
+    pub(crate) guest: Guest,
+}
+
+/// What the receiving application was told of a sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Guest {
+    Unknown,
+    Joined,
+    Departed(Departure, Number),
+}
+
+/// What the receiving application is told now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Seen {
+    sender: usize,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum What {
+    Joined,
+    Message { number: Number, is_genuine: bool },
+    Departed(Departure, Number),
+}
+
+impl World {
+    /// The beginning: only the residents have greeted, and were welcomed.
+    pub(crate) fn new(setup: &Setup) -> Self {
+        let mut world = Self::empty(setup);
+        for index in 0..setup.residents {
+            let greets = [Step::Transmit(Who::Sender(index)), Step::Take, Step::Handle];
+            let is_welcomed = [Step::Accept, Step::Next, Step::Transmit(Who::Receiver), Step::Read(index)];
+            for step in greets.into_iter().chain(is_welcomed) {
+                setup.step(&mut world, step).expect("possible");
+            }
+        }
+        world
+    }
+
+    /// Nobody has greeted yet.
+    fn empty(setup: &Setup) -> Self {
+        let core = |pid: u32| {
+            Core::new(Settings {
+                epoch: Epoch::new(pid.into()).expect("not 0"),
+                pid,
+                slots: setup.slots,
+                window: setup.window,
+                max_sessions: 8,
+                auto_process: setup.auto_process,
+            })
+        };
+        let sender = |index: usize| {
+            let mut core = core(FIRST_SENDER + u32::try_from(index).expect("small"));
+            let settings = SendSettings { frame_size: FRAME_SIZE, level: setup.level, retain: 1 << 20 };
+            let inbox = b"/sender".to_vec();
+            core.connect(reply_session(index), Connect { stream: 0, settings, pid_namespace: 0, inbox });
+            Sender {
+                process: Process { core: Some(core), ..Process::default() },
+                accepted: Number::NONE,
+                transmitted: Number::NONE,
+                acknowledged: Number::NONE,
+                delivered_at_death: None,
+                is_mourned: false,
+                mourns: false,
+                guest: Guest::Unknown,
+            }
+        };
+        Self {
+            senders: (0..setup.senders).map(sender).collect(),
+            receiver: Process { core: Some(core(RECEIVER)), ..Process::default() },
+            greeting: None,
+            has_left: false,
+            oracle: Oracle::new(),
+            is_confused: false,
+            prefetched: None,
+            disturbed: None,
+        }
+    }
+
+    /// What the oracle says of a sender; `complete` if all it accepted must have been delivered by now.
+    pub(crate) fn judge(&self, index: usize, complete: bool) -> Verdict {
+        let Sender { accepted, acknowledged, .. } = &self.senders[index];
+        let claims = Claims { sent: accepted.get(), acknowledged: acknowledged.get(), complete };
+        self.oracle.judge(&index, claims)
+    }
+
+    /// The last number handed to the application, as long as what it got is a prefix.
+    pub(crate) fn delivered(&self, index: usize) -> Number {
+        Number::new(self.judge(index, false).delivered)
+    }
+
+    /// The session as its receiver sees it, if both are there.
+    pub(crate) fn inbound(&self, index: usize) -> Option<&Inbound> {
+        let session = data_session(index);
+        self.receiver.core.as_ref()?.senders().find_map(|(id, inbound)| (id == session).then_some(inbound))
+    }
+
+    /// The session as its sender sees it, if that lives.
+    pub(crate) fn outbound(&self, index: usize) -> Option<&Outbound> {
+        self.senders[index].process.core.as_ref()?.outbound(reply_session(index))
+    }
+
+    /// The receiving application is told something.
+    pub(crate) fn tell(&mut self, Seen { sender, what }: Seen) {
+        let guest = &mut self.senders[sender].guest;
+        match (*guest, what) {
+            (Guest::Unknown, What::Joined) => *guest = Guest::Joined,
+            (Guest::Joined, What::Departed(departure, last)) => *guest = Guest::Departed(departure, last),
+            (Guest::Joined, What::Message { number, is_genuine }) => {
+                self.oracle.delivered(sender, number.get());
+                if !is_genuine {
+                    self.oracle.corrupt(sender);
+                }
+            }
+            _ => self.is_confused = true,
+        }
+    }
+}
+
+impl From<Event<Vec<u8>>> for Seen {
+    fn from(event: Event<Vec<u8>>) -> Self {
+        let (peer, what) = match event {
+            Event::Joined { peer } => (peer, What::Joined),
+            Event::Departed { peer, departure, last } => (peer, What::Departed(departure, last)),
+            Event::Message { peer, number, frame, body: at, .. } => {
+                let is_genuine = frame[at] == body(index_of(peer.pid), number);
+                (peer, What::Message { number, is_genuine })
+            }
+        };
+        Self { sender: index_of(peer.pid), what }
+    }
+}
+
+impl Process {
+    /// Whether it has handled all that came.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.hand.is_none() && self.inbox.len() == 0
+    }
+}
+
+impl Inbox {
+    pub(crate) fn len(&self) -> usize {
+        self.urgent.len() + self.ordered.len()
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Vec<u8>> {
+        self.urgent.pop_front().or_else(|| self.ordered.pop_front())
+    }
+
+    pub(crate) fn push(&mut self, priority: Priority, frame: &[u8]) {
+        match priority {
+            Priority::Urgent => self.urgent.push_back(frame.to_vec()),
+            Priority::Ordered => self.ordered.push_back(frame.to_vec()),
+        }
+    }
+
+    /// Makes the frame at this place, counted as they will be taken, arrive twice.
+    pub(crate) fn double(&mut self, at: usize) -> Option<()> {
+        let urgent = self.urgent.len();
+        let (frames, at) = if at < urgent { (&mut self.urgent, at) } else { (&mut self.ordered, at - urgent) };
+        frames.insert(at, frames.get(at)?.clone());
+        Some(())
+    }
+}
+
+const RECEIVER: u32 = 1;
+const FIRST_SENDER: u32 = 2;
+const FIRST_DATA_SESSION: u64 = 101;
+
+/// The sender behind a process id.
+pub(crate) const fn index_of(pid: u32) -> usize {
+    (pid - FIRST_SENDER) as usize
+}
+
+/// The id of the session for frames to a sender.
+pub(crate) fn reply_session(index: usize) -> SessionId {
+    SessionId::new(1 + index as u64).expect("not 0")
+}
+
+/// The id of the session for frames from a sender.
+pub(crate) fn data_session(index: usize) -> SessionId {
+    SessionId::new(FIRST_DATA_SESSION + index as u64).expect("not 0")
+}
+
+/// The sender behind an id given by [`data_session`].
+pub(crate) fn sender_of(session: SessionId) -> usize {
+    usize::try_from(session.get() - FIRST_DATA_SESSION).expect("small")
+}
+
+/// The one byte of a message; it tells sender and number.
+pub(crate) fn body(index: usize, number: Number) -> [u8; 1] {
+    [u8::try_from(index as u64 * 16 + number.get()).expect("small")]
+}
+
+/// Sender of a data frame, and how many messages it carries.
+pub(crate) fn data_of(frame: &[u8]) -> Option<(usize, u64)> {
+    match decode(frame) {
+        Ok((header, Frame::Data(data))) => {
+            Some((sender_of(header.session?), data.last().get() - data.first().get() + 1))
+        }
+        _ => None,
+    }
+}
