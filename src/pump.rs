@@ -5,11 +5,13 @@ use crate::{
     link::{Inbox, Link, Outbox, Owner, retry},
     name::QueueName,
     pool::{FrameBuffer, Pool},
+    random,
     sync::{Arc, Role, World},
 };
 use lamq_protocol::{
     Endpoint, SessionId,
     endpoint::{Arrival, Settings},
+    wire::Priority,
 };
 use nix::{
     errno::Errno,
@@ -42,8 +44,7 @@ pub(crate) struct State {
     peers: BTreeMap<SessionId, Peer>,
     pool: Pool,
     epoll: Arc<Epoll>,
-    /// Calls of the system that failed and are tried again at the next tick.
-    pub(crate) link_errors: u64,
+    /// A call of the system failed, which is to be tried again at the next tick.
     retry_soon: bool,
     /// Whether frames or deaths were taken that another thread may sleep for.
     progressed: bool,
@@ -82,8 +83,7 @@ impl Shared {
         let pool = Pool::new(inbox.geometry().frame_size);
         let core = Endpoint::new(settings);
         let peers = BTreeMap::new();
-        let state =
-            State { core, inbox, link, peers, pool, epoll, link_errors: 0, retry_soon: false, progressed: false };
+        let state = State { core, inbox, link, peers, pool, epoll, retry_soon: false, progressed: false };
         Ok(Arc::new(Self { role: Role::new(state), poller }))
     }
 }
@@ -117,12 +117,11 @@ impl State {
     /// Offers what is due to the links.
     pub(crate) fn transmit(&mut self, idle: bool) {
         if self.core.wants_transmit() || (idle && self.core.wants_idle_transmit()) {
-            let Self { peers, link_errors, retry_soon, .. } = self;
+            let Self { peers, retry_soon, .. } = self;
             let blocked = self.core.transmit(idle, &mut |session, priority, frame| {
                 let Some(peer) = peers.get_mut(&session) else { return true };
                 peer.outbox.try_send(priority, frame).unwrap_or_else(|error| {
                     tracing::warn!(target: "lamq", %session, %error, "a frame could not be sent, it is tried again");
-                    *link_errors += 1;
                     *retry_soon = true;
                     false
                 })
@@ -168,7 +167,6 @@ impl State {
                 Err(error) => {
                     tracing::warn!(target: "lamq", %error, "the inbox cannot be read, it is tried again");
                     self.pool.put_back(buffer);
-                    self.link_errors += 1;
                     self.retry_soon = true;
                     return (came, false);
                 }
@@ -187,16 +185,14 @@ impl State {
         }
         if let Some(refusal) = &arrival.refusal {
             let frame = refusal.encode(greeting.reply_session, self.core.now());
-            if !matches!(outbox.try_send(lamq_protocol::wire::Priority::Ordered, &frame), Ok(true)) {
-                self.link_errors += 1;
+            if !outbox.try_send(Priority::Ordered, &frame).is_ok_and(|sent| sent) {
+                self.core.distrust();
             }
             return;
         }
-        let Ok(session) = crate::random::session() else { return self.core.distrust() };
-        if self.add_peer(session, outbox).is_ok() {
-            self.core.accept(greeting, session);
-        } else {
-            self.link_errors += 1;
+        match random::session() {
+            Ok(session) if self.add_peer(session, outbox).is_ok() => self.core.accept(greeting, session),
+            _ => self.core.distrust(),
         }
     }
 

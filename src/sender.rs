@@ -11,9 +11,9 @@ use crate::{
 };
 use lamq_protocol::{
     Epoch, Level, Number, SessionId,
-    endpoint::{Connect, SendRefused, Settings},
+    endpoint::{Connect, Counters, SendRefused, Settings},
     send::{NoRoom, SendSettings},
-    session::Ended,
+    session::{Ended, Outbound},
 };
 use std::{io, os::unix::fs::MetadataExt, time::Duration};
 
@@ -100,10 +100,12 @@ impl SenderBuilder {
             auto_process: true,
         };
         let shared = Shared::new(Arc::clone(&self.link), inbox, settings).map_err(system)?;
+        // One id for every attempt: a greeting that a dead receiver left unread is answered by the next owner of the queue,
+        // who takes the one after it for a repetition (GRT-3).
+        let session = random::session().map_err(system)?;
         loop {
             let outbox = self.await_receiver(&name, deadline)?;
             let pid = outbox.owner().pid;
-            let session = random::session().map_err(system)?;
             self.greet(&shared, session, outbox, &inbox_name).map_err(system)?;
             let answer = shared.role.wait(&shared.poller, deadline, |state| {
                 state.step();
@@ -186,8 +188,8 @@ pub struct SenderStats {
     pub delivered: u64,
     /// The last number that the receiving application is done with.
     pub processed: u64,
-    /// Frames that were dropped, whatever the cause.
-    pub dropped_frames: u64,
+    /// Frames that came from the receiver or a stranger, those that were dropped by cause (CAL-5).
+    pub frames: Counters,
 }
 
 impl Sender {
@@ -265,8 +267,7 @@ impl Sender {
     pub fn stats(&self) -> SenderStats {
         let mut locked = self.shared.role.lock();
         locked.step();
-        let counters = locked.core.counters();
-        let dropped_frames = counters.all_faults() + counters.unknown_session;
+        let frames = *locked.core.counters();
         let stats = locked.core.outbound(self.session).map_or_else(SenderStats::default, |outbound| {
             let (window, known) = (outbound.window(), outbound.window().acknowledged());
             SenderStats {
@@ -274,7 +275,7 @@ impl Sender {
                 received: known.received.get(),
                 delivered: known.delivered.get(),
                 processed: known.processed.get(),
-                dropped_frames,
+                frames,
             }
         });
         self.shared.role.unlock(locked, &self.shared.poller);
@@ -291,7 +292,7 @@ impl Sender {
                 state.step();
                 self.try_push(state, body).or_else(|| {
                     // Whoever waits for credit sends what is staged, and asks to be told.
-                    state.core.with_outbound(self.session, lamq_protocol::session::Outbound::flush);
+                    state.core.with_outbound(self.session, Outbound::flush);
                     state.transmit(false);
                     None
                 })
@@ -320,21 +321,16 @@ impl Sender {
     }
 
     fn flush_until(&self, deadline: Deadline) -> Result<(), FlushError> {
-        self.settle(deadline, lamq_protocol::session::Outbound::flush, false)
+        self.settle(deadline, Outbound::flush, false)
     }
 
     fn finish(&mut self, timeout: Duration) -> Result<(), FlushError> {
         self.closed = true;
-        self.settle(Deadline::after(timeout), lamq_protocol::session::Outbound::close, true)
+        self.settle(Deadline::after(timeout), Outbound::close, true)
     }
 
     /// Begins with `action`, then waits until all is acknowledged and, with `ended`, the session is over.
-    fn settle(
-        &self,
-        deadline: Deadline,
-        action: fn(&mut lamq_protocol::session::Outbound),
-        ended: bool,
-    ) -> Result<(), FlushError> {
+    fn settle(&self, deadline: Deadline, action: fn(&mut Outbound), ended: bool) -> Result<(), FlushError> {
         let mut target = None;
         let outcome = self.shared.role.wait(&self.shared.poller, deadline, |state| {
             if target.is_none() {
@@ -352,7 +348,7 @@ impl Sender {
         });
         outcome.unwrap_or(Err(FlushFailure::Timeout)).map_err(|why| {
             let state = self.shared.role.lock();
-            let window = state.core.outbound(self.session).map(lamq_protocol::session::Outbound::window);
+            let window = state.core.outbound(self.session).map(Outbound::window);
             let numbers = window.map_or((Number::NONE, Number::NONE), |window| (window.accepted(), window.settled()));
             FlushError { accepted: numbers.0, acknowledged: numbers.1, why }
         })

@@ -101,8 +101,9 @@ fn main() -> ExitCode {
 }
 
 fn send(arguments: &SendArgs) -> Result<(), Failure> {
-    let sender = Sender::builder().wait(arguments.timeout).level(Level::Processed).connect(arguments.name.as_str());
-    let sender = sender.map_err(|error| match error {
+    // No linger: what is to be waited for is waited for below, and a failure is reported within its time-out.
+    let builder = Sender::builder().wait(arguments.timeout).linger(Duration::ZERO).level(Level::Processed);
+    let sender = builder.connect(arguments.name.as_str()).map_err(|error| match error {
         ConnectError::Name(_) => Failure::new(2, error),
         ConnectError::NoReceiver { .. } | ConnectError::Stalled { .. } => Failure::new(3, error),
         _ => Failure::new(1, error),

@@ -3,8 +3,12 @@
 use lamq::{BindError, ConnectError, Event, Receiver, SendFailure, Sender};
 use lamq_proves::proves;
 use nix::{
-    mqueue::{MQ_OFlag, MqAttr, mq_close, mq_open, mq_send, mq_unlink},
-    sys::stat::Mode,
+    mqueue::{MQ_OFlag, MqAttr, mq_close, mq_getattr, mq_open, mq_send, mq_unlink},
+    sys::{
+        signal::{Signal, kill},
+        stat::Mode,
+    },
+    unistd::Pid,
 };
 use std::{
     io::Write,
@@ -135,8 +139,8 @@ fn a_blocked_send_returns_with_the_message_when_the_receiver_is_killed() {
     let name = Name::new("receiver");
     let mut receiver = lamq(&["recv", &name.0]); // nobody reads its output: it stops reading when the pipe is full
     let sender = Sender::connect(name.0.as_str()).unwrap();
+    while sender.send_timeout(vec![7_u8; 1000], Duration::from_millis(200)).is_ok() {}
     let killer = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(500));
         receiver.kill().unwrap();
         receiver.wait().unwrap();
     });
@@ -152,6 +156,37 @@ fn a_blocked_send_returns_with_the_message_when_the_receiver_is_killed() {
     assert!(report.accepted > report.acknowledged);
     // The next owner takes the name over.
     drop(Receiver::bind(name.0.as_str()).unwrap());
+}
+
+#[proves("GRT-3")]
+#[test]
+fn a_greeting_that_a_dead_receiver_left_unread_leads_to_one_session_with_the_next() {
+    let name = Name::new("unread");
+    let mut first = lamq(&["recv", &name.0]);
+    while name.is_gone() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill(Pid::from_raw(first.id().try_into().unwrap()), Signal::SIGSTOP).unwrap();
+    let sender = lamq(&["send", &name.0, "hello"]);
+    while waiting(&name.0) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let receiver = Receiver::builder().end_with_last_sender().bind(name.0.as_str()).unwrap();
+    let messages: Vec<_> = receiver.iter().map(|message| message.to_vec()).collect();
+    assert_eq!(messages, [b"hello"]);
+    assert_eq!(receiver.stats().accepted, 1);
+    let output = sender.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// How many frames lie in a queue that nobody reads.
+fn waiting(name: &str) -> i64 {
+    let queue = mq_open(name, MQ_OFlag::O_RDONLY, Mode::empty(), None).unwrap();
+    let count = mq_getattr(&queue).unwrap().curmsgs();
+    mq_close(queue).unwrap();
+    count
 }
 
 #[proves("CAL-1", "CAL-4", "CRD-1", "NUM-2")]
@@ -173,10 +208,11 @@ fn without_credit_a_sender_times_out_and_goes_on_in_order_later() {
     let start = Instant::now();
     let error = sender.send_timeout([0_u8; 4000], Duration::from_millis(50)).unwrap_err();
     assert_eq!(error.failure, SendFailure::Timeout);
-    assert!(start.elapsed() >= Duration::from_millis(50));
+    // The upper bound is a watchdog and no measurement.
+    assert!((Duration::from_millis(50)..Duration::from_secs(20)).contains(&start.elapsed()));
     let reader = std::thread::spawn(move || (1..=sent + 1).all(|number| receiver.recv().unwrap().number() == number));
     assert_eq!(sender.send([0_u8; 4000]).unwrap(), sent + 1);
-    sender.close(Duration::from_secs(20)).ok();
+    sender.close(Duration::from_secs(20)).unwrap();
     assert!(reader.join().unwrap());
 }
 

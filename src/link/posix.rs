@@ -112,7 +112,6 @@ fn try_bind(name: &QueueName, owner: Owner, geometry: Geometry) -> Result<Bound,
             }
             Err(error) => return Err(system(error)),
         },
-        // Without permission to create: the name is taken by somebody else's queue.
         Err(error) => return Err(system(error)),
     };
     let status = queue.status().map_err(system)?;

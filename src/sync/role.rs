@@ -126,3 +126,6 @@ impl<S> Role<S> {
         }
     }
 }
+
+#[cfg(all(test, lamq_loom))]
+mod loom_tests;
