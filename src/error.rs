@@ -234,9 +234,9 @@ pub enum FlushFailure {
     Disconnected(#[from] Disconnected),
 }
 
-/// Nothing more will come: the receiver was told to end with its last sender, and that one is gone.
+/// Nothing more will come: the receiver was told to end with its last sender, and that one is gone; or it was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the last sender is gone")]
+#[error("the last sender is gone, or the receiver was closed")]
 pub struct RecvError;
 
 /// Why [`Receiver::try_recv`](crate::Receiver::try_recv) has no message.
@@ -246,7 +246,7 @@ pub enum TryRecvError {
     #[error("no message")]
     Empty,
     /// See [`RecvError`].
-    #[error("the last sender is gone")]
+    #[error("the last sender is gone, or the receiver was closed")]
     Disconnected,
 }
 
@@ -257,6 +257,6 @@ pub enum RecvTimeoutError {
     #[error("no message in time")]
     Timeout,
     /// See [`RecvError`].
-    #[error("the last sender is gone")]
+    #[error("the last sender is gone, or the receiver was closed")]
     Disconnected,
 }

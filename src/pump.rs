@@ -47,7 +47,11 @@ pub(crate) struct State {
     /// A call of the system failed, which is to be tried again at the next tick.
     retry_soon: bool,
     /// Whether frames or deaths were taken that another thread may sleep for.
-    progressed: bool,
+    pub(crate) progressed: bool,
+    /// Messages that found no credit when they were to be sent.
+    pub(crate) stalls: u64,
+    /// Whether the application has closed its receiving end.
+    pub(crate) closed: bool,
 }
 
 #[derive(Debug)]
@@ -83,7 +87,18 @@ impl Shared {
         let pool = Pool::new(inbox.geometry().frame_size);
         let core = Endpoint::new(settings);
         let peers = BTreeMap::new();
-        let state = State { core, inbox, link, peers, pool, epoll, retry_soon: false, progressed: false };
+        let state = State {
+            core,
+            inbox,
+            link,
+            peers,
+            pool,
+            epoll,
+            retry_soon: false,
+            progressed: false,
+            stalls: 0,
+            closed: false,
+        };
         Ok(Arc::new(Self { role: Role::new(state), poller }))
     }
 }

@@ -146,7 +146,7 @@ impl Receiver {
     /// The next message; waits as long as it takes.
     ///
     /// # Errors
-    /// [`RecvError`] with [`ReceiverBuilder::end_with_last_sender`] only.
+    /// [`RecvError`] with [`ReceiverBuilder::end_with_last_sender`], and after [`close`](Self::close).
     pub fn recv(&self) -> Result<Message, RecvError> {
         self.recv_until(Deadline::Never).map_err(|_| RecvError)
     }
@@ -190,6 +190,23 @@ impl Receiver {
         state.transmit(true);
     }
 
+    /// Stops receiving, from any thread: the queue's name is removed, the senders are told which messages were delivered, and
+    /// all calls that wait, and all later ones, end as disconnected. What was received but not yet handed out is discarded; its
+    /// senders know that it was not delivered.
+    pub fn close(&self) {
+        let mut state = self.shared.role.lock();
+        if std::mem::replace(&mut state.closed, true) {
+            return;
+        }
+        if let Err(error) = state.inbox.unlink() {
+            tracing::warn!(target: "lamq", %error, "cannot remove the queue");
+        }
+        state.core.leave();
+        state.transmit(true);
+        state.progressed = true;
+        self.shared.role.unlock(state, &self.shared.poller);
+    }
+
     /// What happened so far, every dropped frame by its cause (CAL-5).
     pub fn stats(&self) -> Counters {
         *self.shared.role.lock().core.counters()
@@ -205,11 +222,17 @@ impl Receiver {
 
     fn event_until(&self, deadline: Deadline) -> Result<Event, RecvTimeoutError> {
         let mut state = self.shared.role.lock();
+        if state.closed {
+            return Err(RecvTimeoutError::Disconnected);
+        }
         if let Some(event) = take(&mut state) {
             return Ok(event);
         }
         self.shared.role.unlock(state, &self.shared.poller);
         let event = self.shared.role.wait(&self.shared.poller, deadline, |state| {
+            if state.closed {
+                return Some(Err(RecvTimeoutError::Disconnected));
+            }
             state.step();
             if let Some(event) = take(state) {
                 return Some(Ok(event));
@@ -241,11 +264,6 @@ fn take(state: &mut State) -> Option<Event> {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        let mut state = self.shared.role.lock();
-        if let Err(error) = state.inbox.unlink() {
-            tracing::warn!(target: "lamq", %error, "cannot remove the queue");
-        }
-        state.core.leave();
-        state.transmit(true);
+        self.close();
     }
 }

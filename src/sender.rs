@@ -188,6 +188,8 @@ pub struct SenderStats {
     pub delivered: u64,
     /// The last number that the receiving application is done with.
     pub processed: u64,
+    /// Messages that had to wait for credit, or were refused for want of it: how often the receiver slowed this sender.
+    pub stalls: u64,
     /// Frames that came from the receiver or a stranger, those that were dropped by cause (CAL-5).
     pub frames: Counters,
 }
@@ -267,7 +269,7 @@ impl Sender {
     pub fn stats(&self) -> SenderStats {
         let mut locked = self.shared.role.lock();
         locked.step();
-        let frames = *locked.core.counters();
+        let (frames, stalls) = (*locked.core.counters(), locked.stalls);
         let stats = locked.core.outbound(self.session).map_or_else(SenderStats::default, |outbound| {
             let (window, known) = (outbound.window(), outbound.window().acknowledged());
             SenderStats {
@@ -275,6 +277,7 @@ impl Sender {
                 received: known.received.get(),
                 delivered: known.delivered.get(),
                 processed: known.processed.get(),
+                stalls,
                 frames,
             }
         });
@@ -286,6 +289,7 @@ impl Sender {
         let body = message.as_ref();
         let mut state = self.shared.role.lock();
         let first = self.try_push(&mut state, body);
+        state.stalls += u64::from(first.is_none());
         self.shared.role.unlock(state, &self.shared.poller);
         let result = first.or_else(|| {
             self.shared.role.wait(&self.shared.poller, deadline, |state| {
