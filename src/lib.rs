@@ -26,6 +26,7 @@
 compile_error!("lamq is built on the message queues, pidfds and file locks of Linux; it does not run elsewhere");
 
 mod clock;
+mod connect;
 mod error;
 mod limits;
 pub mod link;
@@ -38,6 +39,7 @@ mod receiver;
 mod sender;
 mod sync;
 
+pub use connect::SenderBuilder;
 pub use error::{
     BindError, ConnectError, Disconnected, Distrust, FlushError, FlushFailure, OpenError, RecvError, RecvTimeoutError,
     SendError, SendFailure, TryRecvError,
@@ -51,4 +53,4 @@ pub use limits::LimitHit;
 pub use message::{Event, Message};
 pub use name::{InvalidName, QueueName};
 pub use receiver::{Receiver, ReceiverBuilder};
-pub use sender::{Sender, SenderBuilder, SenderStats};
+pub use sender::{Sender, SenderStats};

@@ -1,39 +1,25 @@
-//! THE loop: link to core to link. Never waits; what to sleep on while waiting is [`Poller`].
+//! THE loop: link to core to link. Never waits; what to sleep on while waiting is in [`poller`], who waits in [`driver`].
 
 use crate::{
-    clock::Deadline,
-    link::{Inbox, Link, Outbox, Owner, retry},
+    link::{Inbox, Link, Outbox, Owner},
     name::QueueName,
     pool::{FrameBuffer, Pool},
     random,
-    sync::{Arc, Role, World},
+    sync::{Arc, Upkeep},
 };
 use lamq_protocol::{
-    Endpoint, SessionId,
+    Endpoint, Number, SessionId,
     endpoint::{Arrival, Settings},
+    session::Outbound,
     wire::Priority,
 };
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::{
-        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
-        eventfd::{EfdFlags, EventFd},
-    },
-};
-use std::{
-    collections::BTreeMap,
-    io,
-    os::fd::{AsFd, OwnedFd},
-    time::Duration,
-};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
+use std::{collections::BTreeMap, io};
 
-/// One endpoint: its state, and what its threads sleep on.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) role: Role<State>,
-    pub(crate) poller: Poller,
-}
+mod driver;
+mod poller;
+
+pub(crate) use driver::Driver;
 
 /// What the lock protects.
 #[derive(Debug)]
@@ -46,12 +32,14 @@ pub(crate) struct State {
     epoll: Arc<Epoll>,
     /// A call of the system failed, which is to be tried again at the next tick.
     retry_soon: bool,
+    /// Frames that were staged at the keeper's last tick, by their first number.
+    staged: Vec<(SessionId, Number)>,
+    /// Whether it receives, so that greetings may come at any time: false for senders, and once the receiver was closed.
+    pub(crate) receiving: bool,
     /// Whether frames or deaths were taken that another thread may sleep for.
     pub(crate) progressed: bool,
     /// Messages that found no credit when they were to be sent.
     pub(crate) stalls: u64,
-    /// Whether the application has closed its receiving end.
-    pub(crate) closed: bool,
 }
 
 #[derive(Debug)]
@@ -61,49 +49,26 @@ struct Peer {
     blocked: bool,
 }
 
-/// Descriptors of an endpoint: its inbox, and one epoll with everything rare.
-#[derive(Debug)]
-pub(crate) struct Poller {
-    inbox: OwnedFd,
-    epoll: Arc<Epoll>,
-    interrupt: EventFd,
-}
-
 /// How many frames one step takes from the inbox at most, so that a flood cannot outlast a deadline.
 const FRAMES_PER_STEP: usize = 64;
 
-/// When a call of the system failed for want of memory, say: how long until it is tried again.
-const RETRY_TICK: Duration = Duration::from_millis(10);
-
-/// Mark of the interrupt among the sessions in the epoll; no session has the id 0.
-const INTERRUPT: u64 = 0;
-
-impl Shared {
-    pub(crate) fn new(link: Arc<dyn Link>, inbox: Box<dyn Inbox>, settings: Settings) -> io::Result<Arc<Self>> {
-        let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
-        let interrupt = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
-        epoll.add(&interrupt, EpollEvent::new(EpollFlags::EPOLLIN, INTERRUPT))?;
-        let poller = Poller { inbox: inbox.readable().try_clone_to_owned()?, epoll: Arc::clone(&epoll), interrupt };
-        let pool = Pool::new(inbox.geometry().frame_size);
-        let core = Endpoint::new(settings);
-        let peers = BTreeMap::new();
-        let state = State {
-            core,
+impl State {
+    fn new(link: Arc<dyn Link>, inbox: Box<dyn Inbox>, settings: Settings, epoll: Arc<Epoll>) -> Self {
+        Self {
+            pool: Pool::new(inbox.geometry().frame_size),
+            receiving: settings.max_sessions > 0,
+            core: Endpoint::new(settings),
             inbox,
             link,
-            peers,
-            pool,
+            peers: BTreeMap::new(),
             epoll,
             retry_soon: false,
+            staged: Vec::new(),
             progressed: false,
             stalls: 0,
-            closed: false,
-        };
-        Ok(Arc::new(Self { role: Role::new(state), poller }))
+        }
     }
-}
 
-impl State {
     /// Registers the link of a session.
     pub(crate) fn add_peer(&mut self, session: SessionId, outbox: Box<dyn Outbox>) -> io::Result<()> {
         self.epoll.add(outbox.bell(), EpollEvent::new(EpollFlags::EPOLLIN, session.get()))?;
@@ -147,6 +112,36 @@ impl State {
         }
         while let Some(session) = self.core.poll_ended() {
             self.remove_peer(session);
+        }
+    }
+
+    /// Whether something is left to do that no call need do.
+    fn leaves_work(&self, watched: bool) -> bool {
+        (self.receiving && !watched)
+            || self.retry_soon
+            || self.core.wants_idle_transmit()
+            || self.core.staged().next().is_some()
+    }
+
+    /// What the keeper does at a tick (CAL-6). Only when `away` may it take frames: nobody sleeps for them then.
+    fn upkeep(&mut self, away: bool) -> Upkeep {
+        for (session, first) in std::mem::take(&mut self.staged) {
+            if self.core.outbound(session).and_then(|outbound| outbound.window().staged()) == Some(first) {
+                self.core.with_outbound(session, Outbound::handle_stage_timeout); // DAT-6
+            }
+        }
+        if away {
+            self.read(true);
+            self.look_around();
+        }
+        self.transmit(away);
+        self.staged.extend(self.core.staged());
+        if !self.staged.is_empty() {
+            Upkeep::Tick
+        } else if away && self.leaves_work(false) {
+            Upkeep::Watch
+        } else {
+            Upkeep::Rest
         }
     }
 
@@ -233,36 +228,5 @@ impl State {
             }
         }
         happened
-    }
-}
-
-impl World<State> for Poller {
-    /// Whether something is to be tried again soon.
-    type Plan = bool;
-
-    fn plan(&self, state: &mut State) -> bool {
-        std::mem::take(&mut state.retry_soon)
-    }
-
-    fn take_progress(&self, state: &mut State) -> bool {
-        std::mem::take(&mut state.progressed)
-    }
-
-    fn sleep(&self, retry_soon: bool, deadline: Deadline) {
-        let deadline = if retry_soon { deadline.at_most(RETRY_TICK) } else { deadline };
-        let timeout = match deadline.remaining() {
-            // Rounded up: waking before the deadline would only mean another round.
-            Some(left) => PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX),
-            None => PollTimeout::NONE,
-        };
-        let mut fds =
-            [PollFd::new(self.inbox.as_fd(), PollFlags::POLLIN), PollFd::new(self.epoll.0.as_fd(), PollFlags::POLLIN)];
-        // A signal ends the sleep early, and the step looks again.
-        let _: Result<_, Errno> = poll(&mut fds, timeout);
-        _ = self.interrupt.read();
-    }
-
-    fn interrupt(&self) {
-        _ = retry(|| self.interrupt.write(1));
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     link::{Geometry, Link, Owner, Posix, process_id},
     message::{Event, Message},
     name::{InvalidName, QueueName},
-    pump::{Shared, State},
+    pump::{Driver, State},
     random,
     sync::Arc,
 };
@@ -111,8 +111,8 @@ impl ReceiverBuilder {
             max_sessions: self.max_senders,
             auto_process: self.auto_process,
         };
-        let shared = Shared::new(self.link, inbox, settings).map_err(system)?;
-        Ok(Receiver { shared, end_with_last_sender: self.end_with_last_sender })
+        let driver = Driver::new(self.link, inbox, settings).map_err(system)?;
+        Ok(Receiver { driver, end_with_last_sender: self.end_with_last_sender })
     }
 }
 
@@ -121,7 +121,7 @@ impl ReceiverBuilder {
 /// Dropping it removes the queue's name and tells the senders.
 #[derive(Debug)]
 pub struct Receiver {
-    shared: Arc<Shared>,
+    driver: Driver,
     end_with_last_sender: bool,
 }
 
@@ -148,7 +148,7 @@ impl Receiver {
     /// # Errors
     /// [`RecvError`] with [`ReceiverBuilder::end_with_last_sender`], and after [`close`](Self::close).
     pub fn recv(&self) -> Result<Message, RecvError> {
-        self.recv_until(Deadline::Never).map_err(|_| RecvError)
+        self.recv_within(None).map_err(|_| RecvError)
     }
 
     /// The next message if there is one (CAL-4).
@@ -156,7 +156,7 @@ impl Receiver {
     /// # Errors
     /// [`TryRecvError`].
     pub fn try_recv(&self) -> Result<Message, TryRecvError> {
-        self.recv_until(Deadline::Now).map_err(|error| match error {
+        self.recv_within(Some(Duration::ZERO)).map_err(|error| match error {
             RecvTimeoutError::Timeout => TryRecvError::Empty,
             RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
         })
@@ -167,7 +167,7 @@ impl Receiver {
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, RecvTimeoutError> {
-        self.recv_until(Deadline::after(timeout))
+        self.recv_within(Some(timeout))
     }
 
     /// The next message, or what became of a sender; waits no longer than `timeout`, or for ever.
@@ -175,7 +175,7 @@ impl Receiver {
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn recv_event(&self, timeout: Option<Duration>) -> Result<Event, RecvTimeoutError> {
-        self.event_until(timeout.map_or(Deadline::Never, Deadline::after))
+        self.take_now().map_or_else(|| self.event_until(timeout.map_or(Deadline::Never, Deadline::after)), Ok)
     }
 
     /// Messages until receiving ends.
@@ -185,34 +185,42 @@ impl Receiver {
 
     /// Says that the application is done with every message it got, and tells the senders.
     pub fn acknowledge(&self) {
-        let mut state = self.shared.role.lock();
-        state.core.process_all();
-        state.transmit(true);
+        self.driver.call(|state| {
+            state.core.process_all();
+            state.transmit(true);
+        });
     }
 
     /// Stops receiving, from any thread: the queue's name is removed, the senders are told which messages were delivered, and
     /// all calls that wait, and all later ones, end as disconnected. What was received but not yet handed out is discarded; its
     /// senders know that it was not delivered.
     pub fn close(&self) {
-        let mut state = self.shared.role.lock();
-        if std::mem::replace(&mut state.closed, true) {
-            return;
-        }
-        if let Err(error) = state.inbox.unlink() {
-            tracing::warn!(target: "lamq", %error, "cannot remove the queue");
-        }
-        state.core.leave();
-        state.transmit(true);
-        state.progressed = true;
-        self.shared.role.unlock(state, &self.shared.poller);
+        self.driver.call(|state| {
+            if !std::mem::replace(&mut state.receiving, false) {
+                return;
+            }
+            if let Err(error) = state.inbox.unlink() {
+                tracing::warn!(target: "lamq", %error, "cannot remove the queue");
+            }
+            state.core.leave();
+            state.transmit(true);
+            state.progressed = true;
+        });
     }
 
     /// What happened so far, every dropped frame by its cause (CAL-5).
     pub fn stats(&self) -> Counters {
-        *self.shared.role.lock().core.counters()
+        self.driver.call(|state| *state.core.counters())
     }
 
-    fn recv_until(&self, deadline: Deadline) -> Result<Message, RecvTimeoutError> {
+    fn recv_within(&self, timeout: Option<Duration>) -> Result<Message, RecvTimeoutError> {
+        while let Some(event) = self.take_now() {
+            if let Event::Message(message) = event {
+                return Ok(message);
+            }
+        }
+        // Read only now: the clock costs as much as taking a message that is there.
+        let deadline = timeout.map_or(Deadline::Never, Deadline::after);
         loop {
             if let Event::Message(message) = self.event_until(deadline)? {
                 return Ok(message);
@@ -220,17 +228,14 @@ impl Receiver {
         }
     }
 
+    /// What has been read from the inbox before.
+    fn take_now(&self) -> Option<Event> {
+        self.driver.call(|state| if state.receiving { take(state) } else { None })
+    }
+
     fn event_until(&self, deadline: Deadline) -> Result<Event, RecvTimeoutError> {
-        let mut state = self.shared.role.lock();
-        if state.closed {
-            return Err(RecvTimeoutError::Disconnected);
-        }
-        if let Some(event) = take(&mut state) {
-            return Ok(event);
-        }
-        self.shared.role.unlock(state, &self.shared.poller);
-        let event = self.shared.role.wait(&self.shared.poller, deadline, |state| {
-            if state.closed {
+        let event = self.driver.wait(deadline, |state| {
+            if !state.receiving {
                 return Some(Err(RecvTimeoutError::Disconnected));
             }
             state.step();

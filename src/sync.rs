@@ -2,12 +2,13 @@
 
 mod role;
 
-pub(crate) use role::{Role, World};
+pub(crate) use role::{Role, Upkeep, World};
 pub(crate) use std::sync::Arc;
 
 #[cfg(not(lamq_loom))]
 mod imp {
     use crate::clock::Deadline;
+    use std::time::Duration;
 
     pub(crate) use parking_lot::MutexGuard;
 
@@ -46,12 +47,23 @@ mod imp {
             }
             guard
         }
+
+        /// Waits for a notification, or as long as `tick`.
+        pub(crate) fn wait_tick<'a, T>(
+            &self,
+            _: &'a Mutex<T>,
+            guard: MutexGuard<'a, T>,
+            tick: Duration,
+        ) -> MutexGuard<'a, T> {
+            self.wait(guard, Deadline::after(tick))
+        }
     }
 }
 
 #[cfg(lamq_loom)]
 mod imp {
     use crate::clock::Deadline;
+    use std::time::Duration;
 
     pub(crate) use loom::sync::MutexGuard;
 
@@ -92,7 +104,18 @@ mod imp {
         pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, _: Deadline) -> MutexGuard<'a, T> {
             self.0.wait(guard).expect("loom does not poison")
         }
+
+        /// A tick may pass before the others have done anything.
+        pub(crate) fn wait_tick<'a, T>(
+            &self,
+            mutex: &'a Mutex<T>,
+            guard: MutexGuard<'a, T>,
+            _: Duration,
+        ) -> MutexGuard<'a, T> {
+            drop(guard);
+            mutex.lock()
+        }
     }
 }
 
-pub(crate) use imp::{Condvar, Mutex, MutexGuard};
+pub(crate) use imp::{Condvar, Mutex};

@@ -201,10 +201,12 @@ fn without_credit_a_sender_times_out_and_goes_on_in_order_later() {
     while !matches!(receiver.recv_event(Some(Duration::from_secs(20))).unwrap(), Event::Joined(_)) {}
     let sender = connecting.join().unwrap();
     let mut sent = 0;
-    while sender.try_send([0_u8; 4000]).is_ok() {
+    // Also a receiver that does not call in takes frames out of its queue, until it holds a window full.
+    while sender.send_timeout([0_u8; 4000], Duration::from_millis(100)).is_ok() {
         sent += 1;
         assert!(sent < 100, "a receiver that does not read grants no end of credit");
     }
+    assert_eq!(sender.try_send([0_u8; 4000]).unwrap_err().failure, SendFailure::Full);
     let start = Instant::now();
     let error = sender.send_timeout([0_u8; 4000], Duration::from_millis(50)).unwrap_err();
     assert_eq!(error.failure, SendFailure::Timeout);

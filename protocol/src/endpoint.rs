@@ -147,6 +147,12 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
         outbound.is_some_and(|outbound| outbound.window().has_room(length, &self.clock))
     }
 
+    /// The sessions that stage a frame, and the first number in it: one that is still the same a while later has waited long
+    /// enough, see [`Outbound::handle_stage_timeout`].
+    pub fn staged(&self) -> impl Iterator<Item = (SessionId, Number)> {
+        self.outbound.iter().filter_map(|(id, outbound)| Some((*id, outbound.window().staged()?)))
+    }
+
     /// Drops a session in which we sent, with all that is known of it. A living receiver is told nothing: see
     /// [`Outbound::close`].
     pub fn forget(&mut self, session: SessionId) -> Option<Outbound> {

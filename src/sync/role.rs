@@ -2,13 +2,18 @@
 //!
 //! A thread that has to wait takes the role when it is free, and sleeps in [`World::sleep`] without the lock. Everybody
 //! else who has to wait parks on the condition variable. Whoever wakes up first runs its own step again, which moves
-//! frames and tests its own condition. No step runs user code.
+//! frames and tests its own condition. While nobody waits, the keeper does what is left to do ([`keeper`]); whoever has to
+//! wait takes the role from it. No step runs user code.
 
-use super::{Condvar, Mutex, MutexGuard};
+use super::{Condvar, Mutex};
 use crate::clock::Deadline;
-use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
-/// What the holder of the role sleeps on.
+mod keeper;
+
+pub(crate) use keeper::Upkeep;
+
+/// What the holder of the role sleeps on, and what the keeper has to do.
 pub(crate) trait World<S> {
     /// What to sleep on, prepared under the lock.
     type Plan;
@@ -19,61 +24,78 @@ pub(crate) trait World<S> {
     /// Whether steps took something that another thread may sleep for, since it was last asked.
     fn take_progress(&self, state: &mut S) -> bool;
 
-    /// Sleeps until something happens, the deadline, or an [`interrupt`](Self::interrupt), also one that came before.
+    /// Sleeps until something happens, the deadline, or an [`interrupt`](Self::interrupt), also one that was not cleared yet.
     fn sleep(&self, plan: Self::Plan, deadline: Deadline);
 
-    /// Ends the sleep of the holder, now or the next one.
+    /// Ends the sleep of the holder.
     fn interrupt(&self);
+
+    /// Takes an interrupt back.
+    fn clear_interrupt(&self);
+
+    /// Whether a call that ends now leaves something to do for the keeper. `watched`: the keeper sleeps in the kernel, and would
+    /// wake up for a frame, for room, for a death.
+    fn leaves_work(&self, state: &S, watched: bool) -> bool;
+
+    /// What the keeper does at a tick. `away`: no call has ended since the last tick, and none waits.
+    fn upkeep(&self, state: &mut S, away: bool) -> Upkeep;
+
+    /// The time between two ticks of the keeper.
+    fn tick(&self) -> Duration;
+
+    /// As [`sleep`](Self::sleep), for the keeper: until something happens or an [`evict`](Self::evict), also one that was not
+    /// cleared yet.
+    fn watch(&self, plan: Self::Plan);
+
+    /// Ends the keeper's sleep, and nobody else's.
+    fn evict(&self);
+
+    /// Takes an evict back.
+    fn clear_evict(&self);
 }
 
 #[derive(Debug)]
 struct Inner<S> {
     state: S,
-    /// Whether a thread sleeps in the kernel at present.
+    /// Whether a thread that waits for something sleeps in the kernel at present.
     held: bool,
+    /// Whether its sleep was interrupted, and that not yet cleared.
+    interrupted: bool,
     /// Threads parked on `changed`.
     parked: usize,
+    /// Calls that have ended.
+    calls: u64,
+    keeper: keeper::Place,
 }
 
 /// State under a lock, and the role.
 #[derive(Debug)]
 pub(crate) struct Role<S> {
     inner: Mutex<Inner<S>>,
+    /// For threads that wait.
     changed: Condvar,
+    /// For the keeper.
+    bell: Condvar,
 }
 
-/// The locked state.
-pub(crate) struct RoleGuard<'a, S>(MutexGuard<'a, Inner<S>>);
-
-impl<S> Deref for RoleGuard<'_, S> {
-    type Target = S;
-    fn deref(&self) -> &S {
-        &self.0.state
-    }
-}
-
-impl<S> DerefMut for RoleGuard<'_, S> {
-    fn deref_mut(&mut self) -> &mut S {
-        &mut self.0.state
-    }
-}
+/// Whether a keeper is to be started: there is none, and there is something to do for it.
+pub(crate) type KeeperWanted = bool;
 
 impl<S> Role<S> {
     pub(crate) fn new(state: S) -> Self {
-        let inner = Inner { state, held: false, parked: 0 };
-        Self { inner: Mutex::new(inner), changed: Condvar::new() }
+        let inner =
+            Inner { state, held: false, interrupted: false, parked: 0, calls: 0, keeper: keeper::Place::Absent };
+        Self { inner: Mutex::new(inner), changed: Condvar::new(), bell: Condvar::new() }
     }
 
-    /// The state, for a step that does not wait.
-    pub(crate) fn lock(&self) -> RoleGuard<'_, S> {
-        RoleGuard(self.inner.lock())
-    }
-
-    /// Ends a step that did not wait; if it took what others may sleep for, they look again.
-    pub(crate) fn unlock(&self, RoleGuard(mut inner): RoleGuard<'_, S>, world: &impl World<S>) {
+    /// Runs a step that does not wait; if it took what others may sleep for, they look again.
+    pub(crate) fn call<R>(&self, world: &impl World<S>, step: impl FnOnce(&mut S) -> R) -> (R, KeeperWanted) {
+        let mut inner = self.inner.lock();
+        let result = step(&mut inner.state);
         if world.take_progress(&mut inner.state) {
-            self.wake_others(&inner, world);
+            self.wake_others(&mut inner, world);
         }
+        (result, self.end_call(&mut inner, world))
     }
 
     /// Runs `step` until it returns something or the deadline has passed, and sleeps in between: as the holder of the role when it
@@ -83,28 +105,30 @@ impl<S> Role<S> {
         world: &impl World<S>,
         deadline: Deadline,
         mut step: impl FnMut(&mut S) -> Option<R>,
-    ) -> Option<R> {
+    ) -> (Option<R>, KeeperWanted) {
         let mut inner = self.inner.lock();
         loop {
-            if let Some(result) = step(&mut inner.state) {
+            let result = step(&mut inner.state);
+            if result.is_some() || deadline.has_passed() {
                 // What the step did may be what others wait for.
-                self.wake_others(&inner, world);
-                return Some(result);
-            }
-            if deadline.has_passed() {
-                self.wake_others(&inner, world);
-                return None;
+                self.wake_others(&mut inner, world);
+                return (result, self.end_call(&mut inner, world));
             }
             if inner.held {
                 // Only for news: to interrupt the holder each time one parks would never end.
                 if world.take_progress(&mut inner.state) {
-                    self.wake_others(&inner, world);
+                    self.wake_others(&mut inner, world);
                 }
                 inner.parked += 1;
                 inner = self.changed.wait(inner, deadline);
                 inner.parked -= 1;
             } else {
+                // Two who poll an inbox are both woken by each frame, so the keeper has to go.
+                Self::evict_keeper(&mut inner, world);
                 inner.held = true;
+                if std::mem::take(&mut inner.interrupted) {
+                    world.clear_interrupt(); // it was for the holder before
+                }
                 let plan = world.plan(&mut inner.state);
                 drop(inner);
                 world.sleep(plan, deadline);
@@ -117,11 +141,11 @@ impl<S> Role<S> {
         }
     }
 
-    fn wake_others(&self, inner: &Inner<S>, world: &impl World<S>) {
+    fn wake_others(&self, inner: &mut Inner<S>, world: &impl World<S>) {
         if inner.parked > 0 {
             self.changed.notify_all();
         }
-        if inner.held {
+        if inner.held && !std::mem::replace(&mut inner.interrupted, true) {
             world.interrupt();
         }
     }

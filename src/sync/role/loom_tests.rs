@@ -1,32 +1,61 @@
-//! The role under every interleaving of two or three threads: nobody sleeps through what he waits for. A lost wake-up
-//! shows as a deadlock, which loom reports.
+//! The role and the keeper under every interleaving of two or three threads: nobody sleeps through what he waits for, and
+//! nothing that is left to do stays undone. A lost wake-up shows as a deadlock, which loom reports.
 
-use super::{Role, World};
+use super::{Role, Upkeep, World};
 use crate::clock::Deadline;
 use loom::{
     sync::{Arc, Condvar, Mutex},
     thread,
 };
+use std::time::Duration;
 
-/// Stands in for the kernel: frames that have arrived, and the interrupt.
+/// Stands in for the kernel: frames that have arrived, and the two eventfds.
 #[derive(Default)]
 struct Kernel {
-    inner: Mutex<(Vec<u8>, bool)>,
+    inner: Mutex<Descriptors>,
     changed: Condvar,
 }
 
+#[derive(Default)]
+struct Descriptors {
+    frames: Vec<u8>,
+    interrupt: bool,
+    evict: bool,
+    /// Whether the keeper is asleep here.
+    watching: bool,
+    /// What the keeper has sent: for frames taken while away, and for what was staged.
+    sent: usize,
+}
+
 impl Kernel {
-    fn deliver(&self, frame: u8) {
-        self.inner.lock().unwrap().0.push(frame);
+    fn look<R>(&self, look: impl FnOnce(&Descriptors) -> R) -> R {
+        look(&self.inner.lock().unwrap())
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Descriptors)) {
+        change(&mut self.inner.lock().unwrap());
         self.changed.notify_all();
+    }
+
+    fn sleep_until(&self, condition: impl Fn(&Descriptors) -> bool) {
+        let mut inner = self.inner.lock().unwrap();
+        while !condition(&inner) {
+            inner = self.changed.wait(inner).unwrap();
+        }
+    }
+
+    fn deliver(&self, frame: u8) {
+        self.change(|inner| inner.frames.push(frame));
     }
 }
 
-/// What a step took out of the kernel.
+/// What a step took out of the kernel, and what it left to do.
 #[derive(Default)]
 struct Taken {
     frames: Vec<u8>,
     progressed: bool,
+    receiving: bool,
+    staged: bool,
 }
 
 impl World<Taken> for Arc<Kernel> {
@@ -39,17 +68,62 @@ impl World<Taken> for Arc<Kernel> {
     }
 
     fn sleep(&self, (): (), _: Deadline) {
-        let mut inner = self.inner.lock().unwrap();
-        while inner.0.is_empty() && !inner.1 {
-            inner = self.changed.wait(inner).unwrap();
-        }
-        inner.1 = false;
+        let alone = self.look(|inner| !inner.watching || inner.evict);
+        assert!(alone, "two threads would be woken by each frame");
+        self.sleep_until(|inner| !inner.frames.is_empty() || inner.interrupt);
     }
 
     fn interrupt(&self) {
-        self.inner.lock().unwrap().1 = true;
-        self.changed.notify_all();
+        self.change(|inner| inner.interrupt = true);
     }
+
+    fn clear_interrupt(&self) {
+        self.change(|inner| inner.interrupt = false);
+    }
+
+    fn leaves_work(&self, taken: &Taken, watched: bool) -> bool {
+        taken.staged || (taken.receiving && !watched)
+    }
+
+    fn upkeep(&self, taken: &mut Taken, away: bool) -> Upkeep {
+        let mut sent = usize::from(std::mem::take(&mut taken.staged));
+        if away {
+            let before = taken.frames.len();
+            step(self, taken);
+            sent += taken.frames.len() - before;
+        }
+        if sent > 0 {
+            self.change(|inner| inner.sent += sent);
+        }
+        if taken.receiving && away { Upkeep::Watch } else { Upkeep::Rest }
+    }
+
+    fn tick(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn watch(&self, (): ()) {
+        let sleeps = self.look(|inner| !inner.interrupt || inner.evict);
+        assert!(sleeps, "an interrupt that was not for the keeper would keep it awake");
+        self.change(|inner| inner.watching = true);
+        self.sleep_until(|inner| !inner.frames.is_empty() || inner.interrupt || inner.evict);
+        self.change(|inner| inner.watching = false);
+    }
+
+    fn evict(&self) {
+        self.change(|inner| inner.evict = true);
+    }
+
+    fn clear_evict(&self) {
+        self.change(|inner| inner.evict = false);
+    }
+}
+
+/// Up to three preemptions, which is where nearly all races show; without a bound some of these run for minutes.
+fn model(run: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(run);
 }
 
 type Shared = Arc<(Role<Taken>, Arc<Kernel>)>;
@@ -60,7 +134,7 @@ fn shared() -> Shared {
 
 /// As the pump does: takes whatever is there, also what others wait for.
 fn step(kernel: &Kernel, taken: &mut Taken) {
-    let arrived = std::mem::take(&mut kernel.inner.lock().unwrap().0);
+    let arrived = std::mem::take(&mut kernel.inner.lock().unwrap().frames);
     taken.progressed |= !arrived.is_empty();
     taken.frames.extend(arrived);
 }
@@ -73,9 +147,20 @@ fn wait_for(shared: &Shared, frame: u8) {
     });
 }
 
+fn start_keeper(shared: &Shared) -> thread::JoinHandle<()> {
+    assert!(shared.0.announce_keeper());
+    let shared = Arc::clone(shared);
+    thread::spawn(move || shared.0.keep(&shared.1))
+}
+
+fn stop_keeper(shared: &Shared, keeper: thread::JoinHandle<()>) {
+    shared.0.stop_keeper(&shared.1);
+    keeper.join().unwrap();
+}
+
 #[test]
 fn two_threads_wait_for_one_frame_each() {
-    loom::model(|| {
+    model(|| {
         let shared = shared();
         shared.1.deliver(2);
         let other = Arc::clone(&shared);
@@ -90,15 +175,13 @@ fn two_threads_wait_for_one_frame_each() {
 
 #[test]
 fn a_call_that_does_not_wait_takes_what_the_holder_sleeps_for() {
-    loom::model(|| {
+    model(|| {
         let shared = shared();
         let other = Arc::clone(&shared);
         let thread = thread::spawn(move || wait_for(&other, 1));
         shared.1.deliver(1);
         let (role, kernel) = &*shared;
-        let mut taken = role.lock();
-        step(kernel, &mut taken);
-        role.unlock(taken, kernel);
+        role.call(kernel, |taken| step(kernel, taken));
         thread.join().unwrap();
     });
 }
@@ -107,7 +190,7 @@ fn a_call_that_does_not_wait_takes_what_the_holder_sleeps_for() {
 
 #[test]
 fn a_thread_that_parks_has_taken_what_the_holder_sleeps_for() {
-    loom::model(|| {
+    model(|| {
         let shared = shared();
         let other = Arc::clone(&shared);
         let thread = thread::spawn(move || {
@@ -122,7 +205,7 @@ fn a_thread_that_parks_has_taken_what_the_holder_sleeps_for() {
 
 #[test]
 fn the_holder_wakes_up_for_what_a_parked_thread_waits_for() {
-    loom::model(|| {
+    model(|| {
         let shared = shared();
         let other = Arc::clone(&shared);
         let thread = thread::spawn(move || wait_for(&other, 1));
@@ -132,5 +215,83 @@ fn the_holder_wakes_up_for_what_a_parked_thread_waits_for() {
         shared.1.deliver(1);
         thread.join().unwrap();
         sender.join().unwrap();
+    });
+}
+
+// With a keeper.
+
+#[test]
+fn the_keeper_serves_what_comes_while_nobody_calls() {
+    model(|| {
+        let shared = shared();
+        shared.0.call(&shared.1, |taken| taken.receiving = true);
+        let keeper = start_keeper(&shared);
+        shared.1.deliver(1);
+        shared.1.sleep_until(|inner| inner.sent == 1);
+        stop_keeper(&shared, keeper);
+    });
+}
+
+#[test]
+fn a_caller_takes_the_role_from_the_keeper_and_gives_it_back() {
+    model(|| {
+        let shared = shared();
+        shared.0.call(&shared.1, |taken| taken.receiving = true);
+        let keeper = start_keeper(&shared);
+        let kernel = Arc::clone(&shared.1);
+        let sender = thread::spawn(move || kernel.deliver(1));
+        wait_for(&shared, 1);
+        sender.join().unwrap();
+        // Taken by the keeper or by the call. The second one is the keeper's in any case.
+        let before = shared.1.look(|inner| inner.sent);
+        shared.1.deliver(2);
+        shared.1.sleep_until(|inner| inner.sent == before + 1);
+        stop_keeper(&shared, keeper);
+    });
+}
+
+#[test]
+fn a_call_that_leaves_something_wakes_the_keeper() {
+    for receiving in [false, true] {
+        model(move || {
+            let shared = shared();
+            shared.0.call(&shared.1, |taken| taken.receiving = receiving);
+            let keeper = start_keeper(&shared);
+            shared.0.call(&shared.1, |taken| taken.staged = true);
+            shared.1.sleep_until(|inner| inner.sent == 1);
+            stop_keeper(&shared, keeper);
+        });
+    }
+}
+
+#[test]
+fn a_call_that_leaves_something_while_another_waits_wakes_the_keeper() {
+    model(|| {
+        let shared = shared();
+        let keeper = start_keeper(&shared);
+        let other = Arc::clone(&shared);
+        let waiting = thread::spawn(move || wait_for(&other, 1));
+        shared.0.call(&shared.1, |taken| taken.staged = true);
+        shared.1.sleep_until(|inner| inner.sent == 1);
+        shared.1.deliver(1);
+        waiting.join().unwrap();
+        stop_keeper(&shared, keeper);
+    });
+}
+
+#[test]
+fn an_interrupt_for_a_waiting_thread_does_not_keep_the_keeper_awake() {
+    model(|| {
+        let shared = shared();
+        shared.0.call(&shared.1, |taken| taken.receiving = true);
+        let other = Arc::clone(&shared);
+        let waiting = thread::spawn(move || wait_for(&other, 1));
+        shared.1.deliver(1);
+        shared.0.call(&shared.1, |taken| step(&shared.1, taken));
+        waiting.join().unwrap();
+        let keeper = start_keeper(&shared);
+        shared.1.deliver(2);
+        shared.1.sleep_until(|inner| inner.sent == 1);
+        stop_keeper(&shared, keeper);
     });
 }

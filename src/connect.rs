@@ -1,0 +1,167 @@
+//! How a sender finds its receiver and opens a session with it.
+
+use crate::{
+    clock::{self, Deadline},
+    error::{BindError, ConnectError, OpenError},
+    link::{Geometry, Inbox, Link, Outbox, Owner, Posix, process_id},
+    name::{InvalidName, QueueName},
+    pump::Driver,
+    random,
+    sender::Sender,
+    sync::Arc,
+};
+use lamq_protocol::{
+    Epoch, Level, SessionId,
+    endpoint::{Connect, Settings},
+    send::SendSettings,
+    session::Ended,
+};
+use std::{io, os::unix::fs::MetadataExt, time::Duration};
+
+/// How a [`Sender`] is made; see [`Sender::builder`].
+#[derive(Clone, Debug)]
+pub struct SenderBuilder {
+    link: Arc<dyn Link>,
+    wait: Duration,
+    level: Level,
+    retain: usize,
+    linger: Duration,
+}
+
+impl Default for SenderBuilder {
+    fn default() -> Self {
+        let link = Arc::new(Posix);
+        let (wait, linger) = (Duration::from_secs(10), Duration::from_secs(5));
+        Self { link, wait, level: Level::Delivered, retain: 1 << 20, linger }
+    }
+}
+
+/// How often a sender looks whether a receiver has appeared: the one thing that cannot be waited for.
+const APPEAR_TICK: Duration = Duration::from_millis(10);
+
+/// An inbox for answers: acknowledgements are short.
+const INBOX: Geometry = Geometry { slots: 10, frame_size: lamq_protocol::wire::MIN_FRAME_SIZE };
+
+impl SenderBuilder {
+    /// Where the receiver's queue lives. Default: [`Posix`].
+    #[must_use]
+    pub fn link(mut self, link: impl Link + 'static) -> Self {
+        self.link = Arc::new(link);
+        self
+    }
+
+    /// How long [`connect`](Self::connect) waits for a receiver. Default: 10 s.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// When a message counts as acknowledged. Default: delivered.
+    #[must_use]
+    pub fn level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// The most unacknowledged bytes to keep (CRD-6). Default: 1 MiB.
+    #[must_use]
+    pub fn retain(mut self, bytes: usize) -> Self {
+        self.retain = bytes;
+        self
+    }
+
+    /// How long dropping the sender waits for acknowledgements. Default: 5 s.
+    #[must_use]
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
+    /// Waits for a receiver on `name` and opens a session with it.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: nobody came, the receiver did not answer or refused, the queue is not ours, a limit was hit.
+    pub fn connect<N>(self, name: N) -> Result<Sender, ConnectError>
+    where
+        N: TryInto<QueueName>,
+        InvalidName: From<N::Error>,
+    {
+        let name = name.try_into().map_err(InvalidName::from)?;
+        let deadline = Deadline::after(self.wait);
+        let system = |source: io::Error| ConnectError::Inbox(BindError::System { name: name.clone(), source });
+        let epoch = random::epoch().map_err(system)?;
+        let (inbox_name, inbox) = self.make_inbox(epoch)?;
+        let settings = Settings {
+            epoch,
+            pid: process_id(),
+            slots: INBOX.slots as u64,
+            window: 0,
+            max_sessions: 0,
+            auto_process: true,
+        };
+        let driver = Driver::new(Arc::clone(&self.link), inbox, settings).map_err(system)?;
+        // One id for every attempt: a greeting that a dead receiver left unread is answered by the next owner of the queue,
+        // who takes the one after it for a repetition (GRT-3).
+        let session = random::session().map_err(system)?;
+        loop {
+            let outbox = self.await_receiver(&name, deadline)?;
+            let pid = outbox.owner().pid;
+            self.greet(&driver, session, outbox, &inbox_name).map_err(system)?;
+            let answer = driver.wait(deadline, |state| {
+                state.step();
+                let outbound = state.core.outbound(session)?;
+                outbound.is_open().then_some(Ok(())).or_else(|| outbound.ended().map(Err))
+            });
+            match answer {
+                Some(Ok(())) => {
+                    // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
+                    driver.call(|state| state.inbox.unlink()).map_err(system)?;
+                    return Ok(Sender::new(driver, session, self.linger));
+                }
+                Some(Err(Ended::Refused(refusal))) => return Err(ConnectError::Refused { name, refusal }),
+                Some(Err(_)) => driver.call(|state| state.remove_peer(session)), // it died before it answered
+                None => return Err(ConnectError::Stalled { name, pid, waited: self.wait }),
+            }
+        }
+    }
+
+    fn make_inbox(&self, epoch: Epoch) -> Result<(QueueName, Box<dyn Inbox>), ConnectError> {
+        let owner = Owner::new(process_id(), epoch);
+        for index in 0_u32.. {
+            let name = QueueName::new(format!("/lamq.{}.{index}", process_id()))?;
+            match self.link.bind(&name, owner, INBOX) {
+                Ok(inbox) => return Ok((name, inbox)),
+                Err(BindError::InUse { .. } | BindError::HeldByChild { .. }) => {}
+                Err(error) => return Err(ConnectError::Inbox(error)),
+            }
+        }
+        unreachable!("the kernel has fewer than 2^32 queues")
+    }
+
+    fn await_receiver(&self, name: &QueueName, deadline: Deadline) -> Result<Box<dyn Outbox>, ConnectError> {
+        loop {
+            match self.link.open(name) {
+                Ok(outbox) => return Ok(outbox),
+                Err(OpenError::Absent) if deadline.has_passed() => {
+                    return Err(ConnectError::NoReceiver { name: name.clone(), waited: self.wait });
+                }
+                Err(OpenError::Absent) => clock::pause(deadline.remaining().unwrap_or(APPEAR_TICK).min(APPEAR_TICK)),
+                Err(source) => return Err(ConnectError::Open { name: name.clone(), source }),
+            }
+        }
+    }
+
+    fn greet(&self, driver: &Driver, session: SessionId, outbox: Box<dyn Outbox>, inbox: &QueueName) -> io::Result<()> {
+        let frame_size = outbox.geometry().frame_size;
+        let pid_namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |data| data.ino());
+        let settings = SendSettings { frame_size, level: self.level, retain: self.retain };
+        let inbox = inbox.as_str().as_bytes().to_vec();
+        driver.call(|state| {
+            state.add_peer(session, outbox)?;
+            state.core.connect(session, Connect { stream: 0, settings, pid_namespace, inbox });
+            state.transmit(false);
+            Ok(())
+        })
+    }
+}

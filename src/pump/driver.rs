@@ -1,0 +1,91 @@
+//! The handle of an endpoint: its calls, and the thread that serves it between them.
+
+use super::{State, poller::Poller};
+use crate::{
+    clock::Deadline,
+    link::{Inbox, Link, process_id},
+    sync::{Arc, Mutex, Role},
+};
+use lamq_protocol::endpoint::Settings;
+use nix::sys::signal::{SigSet, SigmaskHow};
+use std::{io, thread};
+
+/// One endpoint. Dropping it ends its keeper.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    keeper: Mutex<Option<thread::JoinHandle<()>>>,
+    /// In a forked child there is no keeper, whatever this value says.
+    process: u32,
+}
+
+#[derive(Debug)]
+struct Shared {
+    role: Role<State>,
+    poller: Poller,
+}
+
+impl Driver {
+    /// An endpoint that receives (if its settings allow sessions) is served from now on, any other from the first call on that
+    /// leaves something to do.
+    pub(crate) fn new(link: Arc<dyn Link>, inbox: Box<dyn Inbox>, settings: Settings) -> io::Result<Self> {
+        let receives = settings.max_sessions > 0;
+        let poller = Poller::new(&*inbox, receives)?;
+        let state = State::new(link, inbox, settings, poller.epoll());
+        let shared = Arc::new(Shared { role: Role::new(state), poller });
+        let driver = Self { shared, keeper: Mutex::new(None), process: process_id() };
+        if receives {
+            driver.start_keeper();
+        }
+        Ok(driver)
+    }
+
+    /// Runs a step that does not wait.
+    pub(crate) fn call<R>(&self, step: impl FnOnce(&mut State) -> R) -> R {
+        let (result, keeper_wanted) = self.shared.role.call(&self.shared.poller, step);
+        if keeper_wanted {
+            self.start_keeper();
+        }
+        result
+    }
+
+    /// Runs `step` until it returns something or the deadline has passed; sleeps in between.
+    pub(crate) fn wait<R>(&self, deadline: Deadline, step: impl FnMut(&mut State) -> Option<R>) -> Option<R> {
+        let (result, keeper_wanted) = self.shared.role.wait(&self.shared.poller, deadline, step);
+        if keeper_wanted {
+            self.start_keeper();
+        }
+        result
+    }
+
+    #[cold]
+    fn start_keeper(&self) {
+        if !self.shared.role.announce_keeper() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let builder = thread::Builder::new().name("lamq-keeper".into());
+        // Signals are for the application's own threads. The new thread inherits the mask, so there is no moment without it.
+        let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
+        let spawned = builder.spawn(move || shared.role.keep(&shared.poller));
+        if let Ok(mask) = mask {
+            _ = mask.thread_set_mask();
+        }
+        match spawned {
+            Ok(handle) => *self.keeper.lock() = Some(handle),
+            Err(error) => {
+                self.shared.role.withdraw_keeper();
+                tracing::warn!(target: "lamq", %error, "no thread to serve the endpoint between calls; the next call tries again");
+            }
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let Some(handle) = self.keeper.lock().take().filter(|_| self.process == process_id()) else { return };
+        self.shared.role.stop_keeper(&self.shared.poller);
+        // It panics only if this library has a bug, which its message has told by now.
+        _ = handle.join();
+    }
+}

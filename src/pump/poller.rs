@@ -1,0 +1,123 @@
+//! What the threads of an endpoint sleep on: its inbox, and one epoll with everything rare.
+
+use super::State;
+use crate::{
+    clock::Deadline,
+    link::{Inbox, retry},
+    sync::{Arc, Upkeep, World},
+};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags},
+        eventfd::{EfdFlags, EventFd},
+    },
+};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
+
+/// Descriptors of an endpoint.
+#[derive(Debug)]
+pub(super) struct Poller {
+    inbox: OwnedFd,
+    epoll: Arc<Epoll>,
+    interrupt: EventFd,
+    evict: EventFd,
+    tick: Duration,
+}
+
+/// When a call of the system failed for want of memory, say: how long until it is tried again.
+const RETRY_TICK: Duration = Duration::from_millis(10);
+
+/// How long a message may be staged, give or take as much again (DAT-6).
+const STAGE_TICK: Duration = Duration::from_millis(1);
+
+/// How long a receiving application may be silent until the keeper answers for it (CAL-6).
+const ANSWER_TICK: Duration = Duration::from_millis(10);
+
+/// Mark of the interrupt among the sessions in the epoll; no session has the id 0.
+const INTERRUPT: u64 = 0;
+
+impl Poller {
+    pub(super) fn new(inbox: &dyn Inbox, receives: bool) -> io::Result<Self> {
+        let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
+        let eventfd = || EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC);
+        let (interrupt, evict) = (eventfd()?, eventfd()?);
+        epoll.add(&interrupt, EpollEvent::new(EpollFlags::EPOLLIN, INTERRUPT))?;
+        let tick = if receives { ANSWER_TICK } else { STAGE_TICK };
+        Ok(Self { inbox: inbox.readable().try_clone_to_owned()?, epoll, interrupt, evict, tick })
+    }
+
+    pub(super) fn epoll(&self) -> Arc<Epoll> {
+        Arc::clone(&self.epoll)
+    }
+}
+
+/// Sleeps until one of them is readable. A signal ends the sleep early, and whoever sleeps looks again.
+fn sleep_on<const N: usize>(mut fds: [PollFd<'_>; N], deadline: Deadline) {
+    let timeout = match deadline.remaining() {
+        // Rounded up: waking before the deadline would only mean another round.
+        Some(left) => PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX),
+        None => PollTimeout::NONE,
+    };
+    let _: Result<_, Errno> = poll(&mut fds, timeout);
+}
+
+fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
+    PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)
+}
+
+impl World<State> for Poller {
+    /// Whether something is to be tried again soon.
+    type Plan = bool;
+
+    fn plan(&self, state: &mut State) -> bool {
+        std::mem::take(&mut state.retry_soon)
+    }
+
+    fn take_progress(&self, state: &mut State) -> bool {
+        std::mem::take(&mut state.progressed)
+    }
+
+    fn sleep(&self, retry_soon: bool, deadline: Deadline) {
+        let deadline = if retry_soon { deadline.at_most(RETRY_TICK) } else { deadline };
+        sleep_on([readable(&self.inbox), readable(&self.epoll.0)], deadline);
+    }
+
+    fn interrupt(&self) {
+        _ = retry(|| self.interrupt.write(1));
+    }
+
+    fn clear_interrupt(&self) {
+        _ = self.interrupt.read();
+    }
+
+    fn leaves_work(&self, state: &State, watched: bool) -> bool {
+        state.leaves_work(watched)
+    }
+
+    fn upkeep(&self, state: &mut State, away: bool) -> Upkeep {
+        state.upkeep(away)
+    }
+
+    fn tick(&self) -> Duration {
+        self.tick
+    }
+
+    fn watch(&self, retry_soon: bool) {
+        let deadline = if retry_soon { Deadline::after(RETRY_TICK) } else { Deadline::Never };
+        sleep_on([readable(&self.inbox), readable(&self.epoll.0), readable(&self.evict)], deadline);
+    }
+
+    fn evict(&self) {
+        _ = retry(|| self.evict.write(1));
+    }
+
+    fn clear_evict(&self) {
+        _ = self.evict.read();
+    }
+}

@@ -1,0 +1,121 @@
+//! The keeper: a thread that serves an endpoint while the application does not call in (CAL-6).
+//!
+//! It looks once a tick while calls come and go. When a whole tick has passed without any, it does what they left undone, and
+//! sleeps: in the kernel if something may still happen that is to be served, else parked. Asleep, it enters no system
+//! call; a call that leaves something to do for it wakes it.
+
+use super::{Inner, KeeperWanted, Role, World};
+use crate::clock::Deadline;
+
+/// How the keeper goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upkeep {
+    /// Something is to be looked at again at the next tick.
+    Tick,
+    /// Something may happen in the kernel that is to be served. Only when away.
+    Watch,
+    /// There is nothing to do until a call leaves something.
+    Rest,
+}
+
+/// Where the keeper is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Not started.
+    Absent,
+    /// At work, or asleep until the next tick.
+    Ticking,
+    /// Parked until a call leaves something to do.
+    Parked,
+    /// Asleep in the kernel, with nobody else there.
+    Watching,
+    /// Told to end, or ended.
+    Stopped,
+}
+
+impl<S> Role<S> {
+    /// Announces a keeper, which is to run [`keep`](Self::keep). False if there is one, or has been one.
+    pub(crate) fn announce_keeper(&self) -> bool {
+        let mut inner = self.inner.lock();
+        let absent = inner.keeper == Place::Absent;
+        if absent {
+            inner.keeper = Place::Ticking;
+        }
+        absent
+    }
+
+    /// The announced keeper could not be started.
+    pub(crate) fn withdraw_keeper(&self) {
+        self.inner.lock().keeper = Place::Absent;
+    }
+
+    /// The life of the keeper, until [`stop_keeper`](Self::stop_keeper).
+    pub(crate) fn keep(&self, world: &impl World<S>) {
+        let mut inner = self.inner.lock();
+        let mut calls_seen = None;
+        while inner.keeper != Place::Stopped {
+            let quiet = calls_seen.replace(inner.calls) == Some(inner.calls);
+            let away = quiet && !inner.held;
+            match world.upkeep(&mut inner.state, away) {
+                Upkeep::Watch if away => {
+                    inner.keeper = Place::Watching;
+                    if std::mem::take(&mut inner.interrupted) {
+                        world.clear_interrupt(); // it was for a holder that is gone
+                    }
+                    let plan = world.plan(&mut inner.state);
+                    drop(inner);
+                    world.watch(plan);
+                    inner = self.inner.lock();
+                    if inner.keeper == Place::Watching {
+                        inner.keeper = Place::Ticking;
+                        continue; // not evicted: something happened
+                    }
+                    world.clear_evict();
+                    if inner.keeper == Place::Stopped {
+                        return;
+                    }
+                }
+                Upkeep::Rest if quiet => {
+                    inner.keeper = Place::Parked;
+                    while inner.keeper == Place::Parked {
+                        inner = self.bell.wait(inner, Deadline::Never);
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            inner = self.bell.wait_tick(&self.inner, inner, world.tick());
+        }
+    }
+
+    /// Tells the keeper to end. The caller joins it.
+    pub(crate) fn stop_keeper(&self, world: &impl World<S>) {
+        let mut inner = self.inner.lock();
+        Self::evict_keeper(&mut inner, world);
+        inner.keeper = Place::Stopped;
+        self.bell.notify_all();
+    }
+
+    /// Sends the keeper out of the kernel, if it is there.
+    pub(super) fn evict_keeper(inner: &mut Inner<S>, world: &impl World<S>) {
+        if inner.keeper == Place::Watching {
+            inner.keeper = Place::Ticking;
+            world.evict();
+        }
+    }
+
+    /// A call ends: wakes the keeper if it sleeps and has something to do now.
+    pub(super) fn end_call(&self, inner: &mut Inner<S>, world: &impl World<S>) -> KeeperWanted {
+        inner.calls = inner.calls.wrapping_add(1);
+        match inner.keeper {
+            Place::Absent => return world.leaves_work(&inner.state, false),
+            Place::Parked if world.leaves_work(&inner.state, false) => {
+                inner.keeper = Place::Ticking;
+                self.bell.notify_all();
+            }
+            Place::Watching if world.leaves_work(&inner.state, true) => Self::evict_keeper(inner, world),
+            _ => {}
+        }
+        false
+    }
+}

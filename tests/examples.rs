@@ -1,0 +1,46 @@
+//! Every example is run as a newcomer would run it.
+
+use nix::{errno::Errno, mqueue::mq_unlink};
+use std::{
+    env,
+    process::{Command, Output, Stdio},
+};
+
+/// Runs an example with its standard output captured. It needs no watchdog: the examples themselves wait no longer than a minute.
+/// Returns its process id too.
+fn run(name: &str) -> (u32, Output) {
+    let program = env::current_exe().unwrap().parent().unwrap().join("../examples").join(name);
+    assert!(program.is_file(), "{} is not built; `cargo test` does it, or `cargo build --examples`", program.display());
+    let child = Command::new(program).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    (child.id(), child.wait_with_output().unwrap())
+}
+
+fn text_of(output: &Output) -> &str {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+#[track_caller]
+fn demand_gone(name: &str) {
+    assert_eq!(mq_unlink(name), Err(Errno::ENOENT), "{name} was left behind");
+}
+
+#[test]
+fn hello_prints_what_the_other_process_sent() {
+    let (pid, output) = run("hello");
+    let text = text_of(&output);
+    let sender: u32 = text.split(' ').nth(4).unwrap().trim_end_matches(':').parse().unwrap();
+    assert_ne!(sender, pid);
+    let lines = format!("message 1 of process {sender}: hello\nmessage 2 of process {sender}: how are you?\n");
+    assert_eq!(text, lines);
+    demand_gone(&format!("/lamq-hello-{pid}"));
+    demand_gone(&format!("/lamq.{sender}.0"));
+}
+
+#[test]
+fn fan_in_gets_every_message_of_every_sender_in_order() {
+    let (pid, output) = run("fan_in");
+    let lines = [0, 1, 2, 3].map(|index| format!("sender {index}: 10000 messages, complete and in order\n"));
+    assert_eq!(text_of(&output), lines.concat());
+    demand_gone(&format!("/lamq-fan-in-{pid}"));
+}

@@ -1,0 +1,193 @@
+//! What is served while the application does not call in.
+
+use lamq::{
+    BindError, Disconnected, Ended, Level, OpenError, QueueName, Receiver, RecvError, RecvTimeoutError, SendFailure,
+    Sender,
+    link::{Geometry, Inbox, Link, Memory, Outbox, Owner},
+};
+use lamq_protocol::wire::{Frame, Priority, decode};
+use lamq_proves::proves;
+use nix::unistd::{Pid, gettid};
+use std::{
+    fs, io,
+    os::fd::BorrowedFd,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+/// Only there to fail instead of hang.
+const WATCHDOG: Duration = Duration::from_secs(20);
+
+#[proves("CAL-6", "DAT-6")]
+#[test]
+fn a_staged_message_leaves_without_a_further_call() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).bind("/staged").unwrap();
+    // Nothing is acknowledged, so what is behind the first message stays staged until its time has come.
+    let sender = Sender::builder().link(Deaf(space)).linger(Duration::ZERO).connect("/staged").unwrap();
+    for number in 1_u8..=3 {
+        sender.send([number]).unwrap();
+    }
+    for number in 1..=3 {
+        assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), [number]);
+    }
+    assert_eq!(receiver.stats().data_frames, 2);
+}
+
+#[proves("CAL-6")]
+#[test]
+fn greetings_and_acknowledgements_are_served_for_a_silent_receiver() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).bind("/silent").unwrap();
+    let connect = |level| Sender::builder().link(space.clone()).level(level).connect("/silent").unwrap();
+    let (of_received, of_delivered) = (connect(Level::Received), connect(Level::Delivered));
+    of_received.send("a").unwrap();
+    of_received.flush_timeout(WATCHDOG).unwrap();
+    assert_eq!(of_received.stats().delivered, 0);
+    of_delivered.send("b").unwrap();
+    assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"a");
+    assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"b");
+    of_delivered.flush_timeout(WATCHDOG).unwrap();
+    of_received.close(WATCHDOG).unwrap();
+}
+
+#[proves("CAL-6")]
+#[test]
+fn a_frame_that_found_no_room_leaves_when_there_is_some() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).bind("/room").unwrap();
+    let sender = Sender::builder().link(Narrow(space)).connect("/room").unwrap();
+    sender.send("through the eye of a needle").unwrap();
+    assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"through the eye of a needle");
+}
+
+#[test]
+fn a_receiver_that_is_closed_ends_the_calls_of_all_threads() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).bind("/closed").unwrap();
+    let sender = Sender::builder().link(space.clone()).connect("/closed").unwrap();
+    sender.send("taken").unwrap();
+    assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"taken");
+    std::thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        let waiting = [tell.clone(), tell].map(|tell| {
+            let receiver = &receiver;
+            scope.spawn(move || {
+                tell.send(gettid()).unwrap();
+                receiver.recv_timeout(WATCHDOG)
+            })
+        });
+        told.iter().take(2).for_each(wait_until_asleep);
+        receiver.close();
+        for thread in waiting {
+            assert_eq!(thread.join().unwrap().unwrap_err(), RecvTimeoutError::Disconnected);
+        }
+    });
+    assert_eq!(receiver.recv().unwrap_err(), RecvError);
+    // The sender learns what was delivered, and why it cannot go on; the name is free.
+    sender.flush_timeout(WATCHDOG).unwrap();
+    let failure = loop {
+        if let Err(error) = sender.send_timeout("more", WATCHDOG) {
+            break error.failure;
+        }
+    };
+    assert_eq!(failure, SendFailure::Disconnected(Disconnected { why: Ended::ClosedByPeer }));
+    assert!(Receiver::builder().link(space).bind("/closed").is_ok());
+}
+
+fn wait_until_asleep(thread: Pid) {
+    let is_asleep = || fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap().contains(") S ");
+    while !is_asleep() {
+        std::thread::yield_now();
+    }
+}
+
+/// A link on which every other frame finds no room at first.
+#[derive(Clone, Debug)]
+struct Narrow(Memory);
+
+#[derive(Debug)]
+struct NarrowOutbox(Box<dyn Outbox>, AtomicU32);
+
+impl Link for Narrow {
+    fn bind(&self, name: &QueueName, owner: Owner, geometry: Geometry) -> Result<Box<dyn Inbox>, BindError> {
+        self.0.bind(name, owner, geometry)
+    }
+
+    fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError> {
+        Ok(Box::new(NarrowOutbox(self.0.open(name)?, AtomicU32::new(0))))
+    }
+}
+
+impl Outbox for NarrowOutbox {
+    fn try_send(&mut self, priority: Priority, frame: &[u8]) -> io::Result<bool> {
+        if self.1.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+            Ok(false)
+        } else {
+            self.0.try_send(priority, frame)
+        }
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.0.geometry()
+    }
+
+    fn writable(&self) -> BorrowedFd<'_> {
+        self.0.writable()
+    }
+
+    fn bell(&self) -> BorrowedFd<'_> {
+        self.0.bell()
+    }
+
+    fn owner(&self) -> Owner {
+        self.0.owner()
+    }
+
+    fn is_alive(&self) -> io::Result<bool> {
+        self.0.is_alive()
+    }
+}
+
+/// A link on which acknowledgements are lost.
+#[derive(Clone, Debug)]
+struct Deaf(Memory);
+
+#[derive(Debug)]
+struct DeafInbox(Box<dyn Inbox>);
+
+impl Link for Deaf {
+    fn bind(&self, name: &QueueName, owner: Owner, geometry: Geometry) -> Result<Box<dyn Inbox>, BindError> {
+        Ok(Box::new(DeafInbox(self.0.bind(name, owner, geometry)?)))
+    }
+
+    fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError> {
+        self.0.open(name)
+    }
+}
+
+impl Inbox for DeafInbox {
+    fn try_recv(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            let taken = self.0.try_recv(buffer)?;
+            if !taken.is_some_and(|length| matches!(decode(&buffer[..length]), Ok((_, Frame::Acknowledgement(_))))) {
+                return Ok(taken);
+            }
+        }
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.0.geometry()
+    }
+
+    fn readable(&self) -> BorrowedFd<'_> {
+        self.0.readable()
+    }
+
+    fn unlink(&mut self) -> io::Result<()> {
+        self.0.unlink()
+    }
+}

@@ -1,0 +1,15 @@
+//! What only the kernel can show: real queues seen from outside, hostile frames, processes that stop, die and run into limits.
+//!
+//! The other processes of a test are this binary again, in one of the [`process::ROLES`].
+
+mod flood;
+mod hostile;
+mod limits;
+mod names;
+mod owner;
+mod process;
+mod storm;
+mod tap;
+mod trust;
+mod wire;
+mod world;

@@ -1,0 +1,171 @@
+//! Other processes: this binary again, in a role.
+
+use crate::{flood, limits, names, owner, trust, wire, world::WATCHDOG};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Gid, Pid, Uid, geteuid, setgid, setgroups, setuid},
+};
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Write},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+};
+
+/// What another process does with its arguments, which are given as one text.
+type Role = fn(&str);
+
+const ROLES: &[(&str, Role)] = &[
+    ("bind-often", names::bind_often),
+    ("connect-beside", names::connect_beside),
+    ("consume", flood::consume),
+    ("greet", owner::greet),
+    ("idle", idle),
+    ("lack-bytes", limits::lack_bytes),
+    ("lack-descriptors", limits::lack_descriptors),
+    ("lack-queues", limits::lack_queues),
+    ("meet", wire::meet),
+    ("own-as-nobody", trust::own_as_nobody),
+    ("produce", flood::produce),
+    ("receive", owner::receive),
+    ("use-as-nobody", trust::use_as_nobody),
+];
+
+/// The name of the variable that holds a role and its argument.
+const VARIABLE: &str = "LAMQ_ROLE";
+
+/// Not a test: what runs in the other processes. In this one it does nothing.
+#[test]
+fn role() {
+    let Ok(call) = env::var(VARIABLE) else { return };
+    let (name, argument) = call.split_once(' ').unwrap_or((&call, ""));
+    ROLES.iter().find(|(known, _)| *known == name).expect("a role").1(argument);
+}
+
+/// Role: does nothing.
+fn idle(_: &str) {
+    hear();
+}
+
+pub(crate) fn is_root() -> bool {
+    geteuid().is_root()
+}
+
+/// Becomes an ordinary user whom nobody else is; only root can.
+pub(crate) fn become_nobody() {
+    setgroups(&[]).unwrap();
+    setgid(Gid::from_raw(NOBODY)).unwrap();
+    setuid(Uid::from_raw(NOBODY)).unwrap();
+}
+
+const NOBODY: u32 = 65534;
+
+/// Says something to the test. Standard output is the harness's.
+pub(crate) fn say(line: impl std::fmt::Display) {
+    eprintln!("{line}");
+}
+
+/// Waits until the test says something; false when it says no more.
+pub(crate) fn hear() -> bool {
+    std::io::stdin().read_line(&mut String::new()).unwrap() > 0
+}
+
+/// Another process; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Process {
+    pub(crate) fn start(role: &str, argument: &str) -> Self {
+        Self::start_from(Command::new(env::current_exe().unwrap()), role, argument)
+    }
+
+    /// A command whose arguments end with this binary.
+    pub(crate) fn start_from(mut command: Command, role: &str, argument: &str) -> Self {
+        let mut child = command
+            .args(["process::role", "--exact", "--nocapture", "--test-threads=1"])
+            .env(VARIABLE, format!("{role} {argument}"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stderr.take().unwrap());
+        let (heard, lines) = mpsc::channel();
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| heard.send(line)));
+        Self { child, lines }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next thing it says, if it says one more.
+    pub(crate) fn line(&self) -> Option<String> {
+        match self.lines.recv_timeout(WATCHDOG) {
+            Ok(line) => Some(line),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("process {} says nothing", self.id()),
+        }
+    }
+
+    /// What follows `word` in the next line that begins with it.
+    #[track_caller]
+    pub(crate) fn expect(&self, word: &str) -> String {
+        let mut before = Vec::new();
+        while let Some(line) = self.line() {
+            match line.strip_prefix(word) {
+                Some(rest) => return rest.trim().to_string(),
+                None => before.push(line),
+            }
+        }
+        panic!("process {} did not say {word:?}, but:\n{}", self.id(), before.join("\n"))
+    }
+
+    pub(crate) fn say(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Says no more: what waits for a word goes on.
+    pub(crate) fn say_no_more(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for its end; shows what it said if that was not a success.
+    #[track_caller]
+    pub(crate) fn finish(mut self) {
+        self.say_no_more();
+        let said: Vec<_> = std::iter::from_fn(|| self.line()).collect();
+        let status: ExitStatus = self.child.wait().unwrap();
+        assert!(status.success(), "{}", said.join("\n"));
+    }
+
+    /// A field of `/proc/PID/status`.
+    pub(crate) fn status(&self, field: &str) -> String {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        value.unwrap().trim().to_string()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
