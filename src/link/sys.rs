@@ -63,11 +63,9 @@ impl Queue {
             MQ_OFlag::O_RDWR | MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_NONBLOCK | MQ_OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(MODE);
         let queue = Self(Some(retry(|| mq_open(name.as_str(), flags, mode, Some(&attributes)))?));
-        // The umask may have taken bits away.
-        if let Err(error) = fchmod(&queue, mode) {
-            _ = unlink(name);
-            return Err(error);
-        }
+        // The umask may have taken bits away. One's own queue can always be changed back; should it fail, the name stays, because
+        // without the lock it is not ours to remove (POS-7).
+        fchmod(&queue, mode)?;
         Ok(queue)
     }
 
