@@ -89,7 +89,7 @@ impl SenderBuilder {
     {
         let name = name.try_into().map_err(InvalidName::from)?;
         let deadline = Deadline::after(self.wait);
-        let system = |source: io::Error| ConnectError::Inbox(BindError::System { name: name.clone(), source });
+        let system = |source: io::Error| ConnectError::Inbox(BindError::system(&name, source));
         let epoch = random::epoch().map_err(system)?;
         let (inbox_name, inbox) = self.make_inbox(epoch)?;
         let settings = Settings {

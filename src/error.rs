@@ -87,6 +87,13 @@ pub enum BindError {
     },
 }
 
+impl BindError {
+    /// A call of the system failed that an endpoint needs besides its queue (POS-11).
+    pub(crate) fn system(name: &QueueName, source: io::Error) -> Self {
+        LimitHit::of_descriptors(&source).map_or_else(|| Self::System { name: name.clone(), source }, Self::Limit)
+    }
+}
+
 /// Why a [`Link`](crate::link::Link) could not open an inbox for sending.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

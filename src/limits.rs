@@ -8,7 +8,7 @@ use nix::{
         resource::{Resource, getrlimit},
     },
 };
-use std::fs;
+use std::{fs, io};
 
 /// A limit of the system that an operation ran into; its message names the limit, its value and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +87,14 @@ impl LimitHit {
             (Errno::ENOSYS, _) => Self::NoQueues,
             _ => return None,
         })
+    }
+
+    /// The limit behind an error of a call that makes a descriptor other than a queue's.
+    pub(crate) fn of_descriptors(error: &io::Error) -> Option<Self> {
+        match error.raw_os_error().map(Errno::from_raw)? {
+            errno @ (Errno::EMFILE | Errno::ENFILE) => Self::of(errno, None),
+            _ => None,
+        }
     }
 }
 

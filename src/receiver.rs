@@ -100,7 +100,7 @@ impl ReceiverBuilder {
         InvalidName: From<N::Error>,
     {
         let name = name.try_into().map_err(InvalidName::from)?;
-        let system = |source| BindError::System { name: name.clone(), source };
+        let system = |source| BindError::system(&name, source);
         let epoch = random::epoch().map_err(system)?;
         let inbox = self.link.bind(&name, Owner::new(process_id(), epoch), self.geometry)?;
         let settings = Settings {

@@ -1,4 +1,4 @@
-//! Every example is run as a newcomer would run it.
+//! Every example is run as a newcomer would run it. `cargo test` builds them; `cargo test --test examples` alone does not.
 
 use nix::{errno::Errno, mqueue::mq_unlink};
 use std::{
@@ -10,7 +10,7 @@ use std::{
 /// Returns its process id too.
 fn run(name: &str) -> (u32, Output) {
     let program = env::current_exe().unwrap().parent().unwrap().join("../examples").join(name);
-    assert!(program.is_file(), "{} is not built; `cargo test` does it, or `cargo build --examples`", program.display());
+    assert!(program.is_file(), "{} is not built; run `cargo build --examples`", program.display());
     let child = Command::new(program).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     (child.id(), child.wait_with_output().unwrap())
 }

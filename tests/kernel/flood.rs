@@ -15,7 +15,9 @@ use std::{
 };
 
 const BODY: usize = 200;
-const WINDOW: u64 = 1 << 16;
+
+/// Less than the frames in the inbox could carry.
+const WINDOW: u64 = 2_000;
 
 /// How many messages are taken between two pauses.
 const BATCH: u64 = 5_000;

@@ -81,24 +81,41 @@ fn a_user_who_has_no_bytes_left_for_queues_is_told_how_many_it_takes() {
     Process::start("lack-bytes", name.as_str()).finish();
 }
 
-/// Role: has no descriptor left.
+/// Role: has no descriptor left, or one, or two, and so on.
 pub(crate) fn lack_descriptors(name: &str) {
     let next = u64::try_from(fs::File::open("/proc/self/status").unwrap().as_raw_fd()).unwrap();
     let all = getrlimit(Resource::RLIMIT_NOFILE).unwrap().0;
-    set(Resource::RLIMIT_NOFILE, next);
-    let limit = refused_by_limit(name);
-    let error = Sender::builder().wait(Duration::ZERO).connect(name).unwrap_err();
-    set(Resource::RLIMIT_NOFILE, all);
-    assert_eq!(limit, LimitHit::OpenFiles { limit: next });
-    demand_words(&limit.to_string(), &["RLIMIT_NOFILE", &next.to_string(), "ulimit -n"]);
-    assert!(matches!(error, ConnectError::Inbox(BindError::Limit(of_sender)) if of_sender == limit));
+    for spare in 0.. {
+        set(Resource::RLIMIT_NOFILE, next + spare);
+        let bound = bind(name);
+        let connected = Sender::builder().wait(Duration::ZERO).connect(name);
+        set(Resource::RLIMIT_NOFILE, all);
+        let expected = LimitHit::OpenFiles { limit: next + spare };
+        match bound {
+            Err(BindError::Limit(limit)) => assert_eq!(limit, expected),
+            Err(error) => panic!("with {spare} to spare: {error}"),
+            Ok(_) => {
+                say(format_args!("bound with {spare}"));
+                break;
+            }
+        }
+        demand_words(&expected.to_string(), &["RLIMIT_NOFILE", &(next + spare).to_string(), "ulimit -n"]);
+        let limit = match connected.unwrap_err() {
+            ConnectError::Inbox(BindError::Limit(limit)) => limit,
+            error => panic!("with {spare} to spare: {error}"),
+        };
+        assert_eq!(limit, expected);
+    }
 }
 
 #[proves("POS-11")]
 #[test]
 fn a_process_without_descriptors_is_told_how_many_it_may_have() {
     let name = Name::new("descriptors");
-    Process::start("lack-descriptors", name.as_str()).finish();
+    let process = Process::start("lack-descriptors", name.as_str());
+    let needed: u32 = process.expect("bound with").parse().unwrap();
+    assert!((1..20).contains(&needed));
+    process.finish();
 }
 
 /// Role: makes as many queues as the kernel allows, and then one more.

@@ -145,6 +145,7 @@ fn a_forged_greeting_is_counted_and_nothing_is_written_where_it_points() {
     let queue = genuine().make(&name);
     let untrusted = greeted.receiver.stats().untrusted_greeting;
     greeted.greet(name.as_str().as_bytes());
+    wait_until("both are answered", || queue.waiting() == 2);
     let answers: Vec<_> = std::iter::from_fn(|| queue.recv()).map(|frame| wire::decode(frame).unwrap().1).collect();
     let as_expected = matches!(
         &answers[..],
