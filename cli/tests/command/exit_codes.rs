@@ -1,0 +1,177 @@
+//! Every documented exit code, and what is said with it.
+
+use crate::common::{Name, finish, lamq, run, stderr, stdout};
+use lamq::{Receiver, Sender};
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
+
+#[test]
+fn zero_when_all_is_done_and_nothing_is_said() {
+    let name = Name::new("done");
+    let receiver = lamq(&["recv", &name.name, "--until-closed"]);
+    let sent = run(&["send", &name.name, "one", "two"]);
+    assert_eq!((sent.status.code(), stderr(&sent).as_str(), stdout(&sent).as_str()), (Some(0), "", ""));
+    let output = finish(receiver);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("one\ntwo\n", ""));
+}
+
+#[test]
+fn one_for_a_name_in_use_and_the_owner_is_named() {
+    let name = Name::new("in-use");
+    let _receiver = Receiver::bind(name.name.as_str()).unwrap();
+    let output = run(&["recv", &name.name]);
+    assert_eq!(output.status.code(), Some(1));
+    let owner = format!("lamq: {} is in use by process {};", name.name, std::process::id());
+    assert!(stderr(&output).starts_with(&owner), "{}", stderr(&output));
+}
+
+#[test]
+fn one_when_nobody_reads_the_output_and_the_sender_learns_what_was_not_processed() {
+    let name = Name::new("pipe");
+    let mut receiver = lamq(&["recv", &name.name]);
+    drop(receiver.stdout.take());
+    let sent = run(&["send", &name.name, "lost"]);
+    let output = finish(receiver);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.starts_with("lamq: cannot write to standard output: Broken pipe"), "{said}");
+    assert!(said.contains("received and are not acknowledged: 1"), "{said}");
+    assert_eq!(sent.status.code(), Some(4));
+    assert!(stderr(&sent).starts_with("lamq: 1 of 1 messages not acknowledged: "), "{}", stderr(&sent));
+}
+
+#[test]
+fn two_for_arguments_that_make_no_sense() {
+    for arguments in [
+        &["recv", "/x", "--nonsense"][..],
+        &["recv", "no-slash"],
+        &["send", "no-slash", "x"],
+        &["send", "/x", "--timeout", "soon"],
+        &["demo", "--senders", "1"],
+        &["demo", "--senders", "65"],
+        &["demo", "--messages", "29"],
+        &["demo", "--messages", "1000000000001"],
+        &["demo", "--sabotage", "everything"],
+        &[],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stdout(&output).is_empty() && !stderr(&output).is_empty());
+    }
+    let said = stderr(&run(&["demo", "--messages", "29"]));
+    assert!(said.contains("--messages 29") && said.contains("30 to"), "{said}");
+}
+
+#[test]
+fn three_when_nobody_receives_and_the_remedy_is_named() {
+    let name = Name::new("nobody");
+    let output = run(&["send", &name.name, "x", "--timeout", "50ms"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains(&format!("lamq recv {}", name.name)), "{}", stderr(&output));
+}
+
+#[test]
+fn three_when_no_message_comes_although_senders_do() {
+    let name = Name::new("joins");
+    let mut receiver = lamq(&["recv", &name.name, "--timeout", "1s"]);
+    let mut joins = 0;
+    while receiver.try_wait().unwrap().is_none() {
+        // Were the time counted from the last one that joined, it would never be up.
+        let sender = Sender::builder().wait(Duration::from_millis(100)).linger(Duration::ZERO);
+        joins += u32::from(sender.connect(name.name.as_str()).is_ok());
+        assert!(joins < 100_000, "the time-out does not come");
+    }
+    let output = finish(receiver);
+    assert!(joins > 0);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(3), ""));
+    assert!(stderr(&output).contains("no message came") && stderr(&output).contains("1s"), "{}", stderr(&output));
+}
+
+#[test]
+fn four_when_the_receiver_leaves_before_all_is_acknowledged() {
+    let name = Name::new("leaves");
+    let receiver = lamq(&["recv", &name.name, "--count", "1"]);
+    let sent = run(&["send", &name.name, "one", "two", "three"]);
+    assert_eq!(sent.status.code(), Some(4));
+    let output = finish(receiver);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "one\n"));
+}
+
+#[test]
+fn four_when_the_receiver_is_killed() {
+    let name = Name::new("dies");
+    let mut receiver = lamq(&["recv", &name.name]);
+    let mut sender = lamq(&["send", &name.name]);
+    // Many at a time, so that it never stops to flush, but for want of credit.
+    let lines = b"message\n".repeat(10_000);
+    let feeder = std::thread::spawn(move || {
+        let mut input = sender.stdin.take().unwrap();
+        while input.write_all(&lines).is_ok() {} // until the sender ends, and the pipe breaks
+        drop(input);
+        finish(sender)
+    });
+    receiver.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    receiver.kill().unwrap();
+    receiver.wait().unwrap();
+    let output = feeder.join().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert_eq!(stderr(&output).lines().count(), 1, "said once: {}", stderr(&output));
+    assert!(stderr(&output).contains("the receiver died"), "{}", stderr(&output));
+    // A killed receiver's name stays until the next one takes it over.
+    drop(Receiver::bind(name.name.as_str()).unwrap());
+}
+
+#[test]
+fn the_help_documents_every_code_and_the_version_is_the_package_s() {
+    for command in [&["--help"][..], &["send", "--help"], &["recv", "--help"], &["demo", "--help"]] {
+        let output = run(command);
+        assert_eq!(output.status.code(), Some(0));
+        for code in ["0  done", "1  failure", "2  usage", "3  timeout", "4  peer gone", "5  violation"] {
+            assert!(stdout(&output).contains(code), "{command:?} lacks {code}");
+        }
+    }
+    let version = run(&["--version"]);
+    assert_eq!(version.status.code(), Some(0));
+    assert_eq!(stdout(&version), format!("lamq {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn verbose_tells_the_session_on_standard_error_without_colours() {
+    let name = Name::new("verbose");
+    let receiver = lamq(&["-v", "recv", &name.name, "--until-closed"]);
+    let sent = run(&["send", "-vvv", &name.name, "hello"]);
+    let output = finish(receiver);
+    assert_eq!(stdout(&output), "hello\n");
+    for (said, events) in [
+        (stderr(&output), &["bound", "a sender joined", "a sender departed", "closed"][..]),
+        (stderr(&sent), &["connected", "sent", "closed"]),
+    ] {
+        let mut rest = said.as_str();
+        for event in events {
+            let (before, after) = rest.split_once(event).unwrap_or_else(|| panic!("no {event:?} in:\n{said}"));
+            assert!(before.contains("lamq"), "{said}");
+            rest = after;
+        }
+        assert!(!said.contains('\u{1b}'), "{said}");
+    }
+    assert!(!stderr(&output).contains("TRACE") && stderr(&sent).contains("TRACE"));
+}
+
+#[test]
+fn a_sender_that_dies_is_a_warning_and_ends_nothing() {
+    let name = Name::new("warning");
+    let mut receiver = lamq(&["recv", &name.name, "--count", "2"]);
+    let mut dying = lamq(&["send", &name.name]);
+    dying.stdin.as_mut().unwrap().write_all(b"one\n").unwrap();
+    let mut first = [0; 4];
+    receiver.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    dying.kill().unwrap();
+    dying.wait().unwrap();
+    assert_eq!(run(&["send", &name.name, "two"]).status.code(), Some(0));
+    let output = finish(receiver);
+    assert_eq!((output.status.code(), &first, stdout(&output).as_str()), (Some(0), b"one\n", "two\n"));
+    assert!(stderr(&output).contains("a sender is gone"), "{}", stderr(&output));
+}

@@ -1,0 +1,6 @@
+//! The command as users and scripts meet it: exit codes, output, signals, the demo.
+
+mod common;
+mod demo;
+mod exit_codes;
+mod signals;

@@ -1,0 +1,99 @@
+//! What an interrupt leaves: nothing in the kernel, and no doubt about what was written.
+
+use crate::common::{Name, demand_gone, finish, lamq, send_signal, stderr, stdout, until, waiting};
+use lamq::{Level, SendError, SendFailure, Sender};
+use nix::sys::signal::Signal;
+use std::{
+    io::{BufRead, BufReader},
+    sync::mpsc,
+    time::Duration,
+};
+
+const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+#[test]
+fn without_a_limit_an_interrupt_is_the_normal_end_of_recv() {
+    for signal in SIGNALS {
+        let name = Name::new(signal.as_str());
+        let receiver = lamq(&["recv", &name.name]);
+        until("it is bound", || waiting(&name.name).is_some());
+        send_signal(receiver.id(), signal);
+        let output = finish(receiver);
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{signal}");
+    }
+}
+
+#[test]
+fn with_a_limit_an_interrupt_of_recv_is_a_failure() {
+    for limit in [&["--count", "1"][..], &["--until-closed"]] {
+        let name = Name::new("limit");
+        let receiver = lamq(&[&["recv", &name.name], limit].concat());
+        until("it is bound", || waiting(&name.name).is_some());
+        send_signal(receiver.id(), Signal::SIGTERM);
+        let output = finish(receiver);
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), "lamq: interrupted by SIGTERM\n"));
+    }
+}
+
+#[test]
+fn what_an_interrupted_recv_wrote_is_what_its_sender_saw_processed() {
+    let name = Name::new("written");
+    let mut receiver = lamq(&["recv", &name.name]);
+    let sender = Sender::builder().level(Level::Processed).linger(Duration::ZERO).connect(name.name.as_str()).unwrap();
+    let (stalled, stall) = mpsc::channel();
+    let sending = std::thread::spawn(move || {
+        let mut sent = 0;
+        loop {
+            match sender.send_timeout((sent + 1).to_string(), Duration::from_millis(200)) {
+                Ok(number) => sent = number,
+                Err(SendError { failure: SendFailure::Timeout, .. }) => _ = stalled.send(()),
+                Err(SendError { failure, .. }) => {
+                    assert!(matches!(failure, SendFailure::Disconnected(_)), "{failure}");
+                    return sender.stats().processed;
+                }
+            }
+        }
+    });
+    // Nobody reads: the pipe is full, then the window, and there is no credit. So the receiver is in the midst of writing.
+    stall.recv().unwrap();
+    send_signal(receiver.id(), Signal::SIGINT);
+    let mut written = 0;
+    for line in BufReader::new(receiver.stdout.take().unwrap()).lines() {
+        written += 1;
+        assert_eq!(line.unwrap(), written.to_string());
+    }
+    assert!(written > 0);
+    assert_eq!(receiver.wait().unwrap().code(), Some(0));
+    assert_eq!(sending.join().unwrap(), written);
+}
+
+#[test]
+fn an_interrupt_ends_recv_also_when_nobody_reads_its_output() {
+    let name = Name::new("stuck");
+    let receiver = lamq(&["recv", &name.name]);
+    let sender = Sender::builder().level(Level::Processed).linger(Duration::ZERO).connect(name.name.as_str()).unwrap();
+    // The pipe is full, then the window, then there is no credit.
+    while sender.send_timeout([b'x'; 1000], Duration::from_millis(200)).is_ok() {}
+    send_signal(receiver.id(), Signal::SIGINT);
+    until("the queue is gone", || waiting(&name.name).is_none());
+    let output = finish(receiver);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).starts_with("lamq: interrupted by SIGINT while standard output"), "{}", stderr(&output));
+    // Nothing of what was written is acknowledged that is not there as a whole.
+    let whole = stdout(&output).lines().filter(|line| line.len() == 1000).count();
+    assert!(sender.stats().processed <= whole as u64);
+}
+
+#[test]
+fn an_interrupted_send_leaves_no_inbox() {
+    for signal in SIGNALS {
+        let sender = lamq(&["send", "/lamq-test-nobody", "x", "--timeout", "60s"]);
+        let inbox = format!("/lamq.{}.0", sender.id());
+        until("it waits for a receiver", || waiting(&inbox).is_some());
+        send_signal(sender.id(), signal);
+        let output = finish(sender);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(stderr(&output), format!("lamq: interrupted by {signal}\n"));
+        demand_gone(&inbox);
+    }
+}
