@@ -54,3 +54,7 @@ pub use message::{Event, Message};
 pub use name::{InvalidName, QueueName};
 pub use receiver::{Receiver, ReceiverBuilder};
 pub use sender::{Sender, SenderStats};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
