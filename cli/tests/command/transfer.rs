@@ -1,59 +1,22 @@
-//! Real processes on a real queue.
+//! Messages from process to process through a real queue.
 
-use lamq::{BindError, ConnectError, Event, Receiver, SendFailure, Sender};
+use crate::common::{Name, demand_gone, finish, lamq, send_signal, stderr, until, waiting};
+use lamq::{BindError, ConnectError, Departure, Ended, Event, Receiver, SendFailure, Sender};
 use lamq_proves::proves;
 use nix::{
-    mqueue::{MQ_OFlag, MqAttr, mq_close, mq_getattr, mq_open, mq_send, mq_unlink},
-    sys::{
-        signal::{Signal, kill},
-        stat::Mode,
-    },
-    unistd::Pid,
+    mqueue::{MQ_OFlag, MqAttr, mq_close, mq_open, mq_send, mq_unlink},
+    sys::{signal::Signal, stat::Mode},
 };
 use std::{
     io::Write,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Output},
+    thread,
     time::{Duration, Instant},
 };
 
-/// A queue name of this test process; checked to be gone at the end.
-struct Name(String);
-
-impl Name {
-    fn new(test: &str) -> Self {
-        Self(format!("/lamq-test-{}-{test}", std::process::id()))
-    }
-
-    fn is_gone(&self) -> bool {
-        let flags = MQ_OFlag::O_RDONLY;
-        match mq_open(self.0.as_str(), flags, Mode::empty(), None) {
-            Ok(queue) => mq_close(queue).is_err(),
-            Err(_) => true,
-        }
-    }
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        let gone = self.is_gone();
-        _ = mq_unlink(self.0.as_str());
-        assert!(gone || std::thread::panicking(), "{} was left behind", self.0);
-    }
-}
-
-fn lamq(arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_lamq"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
 fn feed(mut child: Child, input: &[u8]) -> Output {
     child.stdin.take().unwrap().write_all(input).unwrap();
-    child.wait_with_output().unwrap()
+    finish(child)
 }
 
 fn lines(range: std::ops::RangeInclusive<u32>, prefix: &str) -> String {
@@ -65,19 +28,19 @@ fn lines(range: std::ops::RangeInclusive<u32>, prefix: &str) -> String {
 fn lines_arrive_complete_and_in_order_whoever_starts_first() {
     for (round, receiver_first) in [true, false].into_iter().enumerate() {
         let name = Name::new(&format!("order{round}"));
-        let receive = || lamq(&["recv", &name.0, "--count", "50000"]);
-        let text = lines(1..=50_000, "");
+        let receive = || lamq(&["recv", &name.name, "--count", "200000"]);
+        let text = lines(1..=200_000, "");
         let early = receiver_first.then(receive);
-        let sender = lamq(&["send", &name.0]);
-        let private = Name(format!("/lamq.{}.0", sender.id()));
+        let sender = lamq(&["send", &name.name]);
+        let private = format!("/lamq.{}.0", sender.id());
         let receiver = early.unwrap_or_else(receive);
-        let reader = std::thread::spawn(move || receiver.wait_with_output().unwrap());
+        let reader = thread::spawn(move || finish(receiver));
         let sent = feed(sender, text.as_bytes());
-        assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+        assert!(sent.status.success(), "{}", stderr(&sent));
         let output = reader.join().unwrap();
         assert!(output.status.success());
         assert!(output.stdout == text.as_bytes(), "the lines differ");
-        drop(private);
+        demand_gone(&private);
     }
 }
 
@@ -85,12 +48,12 @@ fn lines_arrive_complete_and_in_order_whoever_starts_first() {
 #[test]
 fn lines_of_three_senders_are_each_complete_and_in_order() {
     let name = Name::new("three");
-    let receiver = lamq(&["recv", &name.0, "--count", "30000"]);
-    let reader = std::thread::spawn(move || receiver.wait_with_output().unwrap());
+    let receiver = lamq(&["recv", &name.name, "--count", "30000"]);
+    let reader = thread::spawn(move || finish(receiver));
     let senders: Vec<_> = ["a", "b", "c"]
         .map(|prefix| {
-            let sender = lamq(&["send", &name.0]);
-            std::thread::spawn(move || feed(sender, lines(1..=10_000, prefix).as_bytes()))
+            let sender = lamq(&["send", &name.name]);
+            thread::spawn(move || feed(sender, lines(1..=10_000, prefix).as_bytes()))
         })
         .into();
     for sender in senders {
@@ -107,10 +70,10 @@ fn lines_of_three_senders_are_each_complete_and_in_order() {
 #[test]
 fn a_killed_sender_leaves_a_clean_prefix_and_its_last_number() {
     let name = Name::new("killed");
-    let receiver = Receiver::bind(name.0.as_str()).unwrap();
-    let mut sender = lamq(&["send", &name.0]);
+    let receiver = Receiver::bind(name.name.as_str()).unwrap();
+    let mut sender = lamq(&["send", &name.name]);
     let mut input = sender.stdin.take().unwrap();
-    let feeder = std::thread::spawn(move || (1..=u64::MAX).take_while(|n| writeln!(input, "{n}").is_ok()).count());
+    let feeder = thread::spawn(move || (1..=u64::MAX).take_while(|n| writeln!(input, "{n}").is_ok()).count());
     let mut next = 1;
     let last = loop {
         match receiver.recv_event(Some(Duration::from_secs(20))).unwrap() {
@@ -123,7 +86,7 @@ fn a_killed_sender_leaves_a_clean_prefix_and_its_last_number() {
             }
             Event::Joined(peer) => assert_eq!(peer.pid, sender.id()),
             Event::Departed { departure, last, .. } => {
-                assert_eq!(departure, lamq::Departure::Died);
+                assert_eq!(departure, Departure::Died);
                 break last;
             }
         }
@@ -137,10 +100,10 @@ fn a_killed_sender_leaves_a_clean_prefix_and_its_last_number() {
 #[test]
 fn a_blocked_send_returns_with_the_message_when_the_receiver_is_killed() {
     let name = Name::new("receiver");
-    let mut receiver = lamq(&["recv", &name.0]); // nobody reads its output: it stops reading when the pipe is full
-    let sender = Sender::connect(name.0.as_str()).unwrap();
+    let mut receiver = lamq(&["recv", &name.name]); // nobody reads its output: it stops reading when the pipe is full
+    let sender = Sender::connect(name.name.as_str()).unwrap();
     while sender.send_timeout(vec![7_u8; 1000], Duration::from_millis(200)).is_ok() {}
-    let killer = std::thread::spawn(move || {
+    let killer = thread::spawn(move || {
         receiver.kill().unwrap();
         receiver.wait().unwrap();
     });
@@ -151,52 +114,40 @@ fn a_blocked_send_returns_with_the_message_when_the_receiver_is_killed() {
     };
     killer.join().unwrap();
     assert_eq!(error.message, vec![7; 1000]);
-    assert!(matches!(error.failure, SendFailure::Disconnected(why) if why.why == lamq::Ended::PeerDied));
+    assert!(matches!(error.failure, SendFailure::Disconnected(why) if why.why == Ended::PeerDied));
     let report = sender.close(Duration::from_secs(3600)).unwrap_err();
     assert!(report.accepted > report.acknowledged);
     // The next owner takes the name over.
-    drop(Receiver::bind(name.0.as_str()).unwrap());
+    drop(Receiver::bind(name.name.as_str()).unwrap());
 }
 
 #[proves("GRT-3")]
 #[test]
 fn a_greeting_that_a_dead_receiver_left_unread_leads_to_one_session_with_the_next() {
     let name = Name::new("unread");
-    let mut first = lamq(&["recv", &name.0]);
-    while name.is_gone() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    kill(Pid::from_raw(first.id().try_into().unwrap()), Signal::SIGSTOP).unwrap();
-    let sender = lamq(&["send", &name.0, "hello"]);
-    while waiting(&name.0) == 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let mut first = lamq(&["recv", &name.name]);
+    until("it is bound", || waiting(&name.name).is_some());
+    send_signal(first.id(), Signal::SIGSTOP);
+    let sender = lamq(&["send", &name.name, "hello"]);
+    until("it has greeted", || waiting(&name.name) == Some(1));
     first.kill().unwrap();
     first.wait().unwrap();
-    let receiver = Receiver::builder().end_with_last_sender().bind(name.0.as_str()).unwrap();
+    let receiver = Receiver::builder().end_with_last_sender().bind(name.name.as_str()).unwrap();
     let messages: Vec<_> = receiver.iter().map(|message| message.to_vec()).collect();
     assert_eq!(messages, [b"hello"]);
     assert_eq!(receiver.stats().accepted, 1);
-    let output = sender.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// How many frames lie in a queue that nobody reads.
-fn waiting(name: &str) -> i64 {
-    let queue = mq_open(name, MQ_OFlag::O_RDONLY, Mode::empty(), None).unwrap();
-    let count = mq_getattr(&queue).unwrap().curmsgs();
-    mq_close(queue).unwrap();
-    count
+    let output = finish(sender);
+    assert!(output.status.success(), "{}", stderr(&output));
 }
 
 #[proves("CAL-1", "CAL-4", "CRD-1", "NUM-2")]
 #[test]
 fn without_credit_a_sender_times_out_and_goes_on_in_order_later() {
     let name = Name::new("credit");
-    let receiver = Receiver::bind(name.0.as_str()).unwrap();
+    let receiver = Receiver::bind(name.name.as_str()).unwrap();
     let connecting = {
-        let name = name.0.clone();
-        std::thread::spawn(move || Sender::connect(name.as_str()).unwrap())
+        let name = name.name.clone();
+        thread::spawn(move || Sender::connect(name.as_str()).unwrap())
     };
     while !matches!(receiver.recv_event(Some(Duration::from_secs(20))).unwrap(), Event::Joined(_)) {}
     let sender = connecting.join().unwrap();
@@ -212,7 +163,7 @@ fn without_credit_a_sender_times_out_and_goes_on_in_order_later() {
     assert_eq!(error.failure, SendFailure::Timeout);
     // The upper bound is a watchdog and no measurement.
     assert!((Duration::from_millis(50)..Duration::from_secs(20)).contains(&start.elapsed()));
-    let reader = std::thread::spawn(move || (1..=sent + 1).all(|number| receiver.recv().unwrap().number() == number));
+    let reader = thread::spawn(move || (1..=sent + 1).all(|number| receiver.recv().unwrap().number() == number));
     assert_eq!(sender.send([0_u8; 4000]).unwrap(), sent + 1);
     sender.close(Duration::from_secs(20)).unwrap();
     assert!(reader.join().unwrap());
@@ -222,17 +173,17 @@ fn without_credit_a_sender_times_out_and_goes_on_in_order_later() {
 #[test]
 fn garbage_from_outside_is_counted_and_disturbs_nobody() {
     let name = Name::new("garbage");
-    let receiver = Receiver::bind(name.0.as_str()).unwrap();
-    let queue = mq_open(name.0.as_str(), MQ_OFlag::O_WRONLY, Mode::empty(), None).unwrap();
+    let receiver = Receiver::bind(name.name.as_str()).unwrap();
+    let queue = mq_open(name.name.as_str(), MQ_OFlag::O_WRONLY, Mode::empty(), None).unwrap();
     for frame in [&b""[..], b"x", &[0xFF; 64], &[0; 8192]] {
         mq_send(&queue, frame, 0).unwrap();
     }
     mq_close(queue).unwrap();
-    let sender = lamq(&["send", &name.0, "hello"]);
+    let sender = lamq(&["send", &name.name, "hello"]);
     assert_eq!(&*receiver.recv().unwrap(), b"hello");
     assert_eq!(receiver.stats().all_faults(), 4);
     assert!(receiver.recv_timeout(Duration::from_millis(50)).is_err());
-    assert!(sender.wait_with_output().unwrap().status.success());
+    assert!(finish(sender).status.success());
 }
 
 #[proves("POS-4", "POS-5", "POS-8")]
@@ -241,27 +192,17 @@ fn foreign_and_owned_queues_are_refused_and_left_alone() {
     let name = Name::new("foreign");
     let attributes = MqAttr::new(0, 2, 512, 0);
     let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_RDWR;
-    let queue = mq_open(name.0.as_str(), flags, Mode::from_bits_truncate(0o600), Some(&attributes)).unwrap();
-    let error = Receiver::bind(name.0.as_str()).unwrap_err();
+    let queue = mq_open(name.name.as_str(), flags, Mode::from_bits_truncate(0o600), Some(&attributes)).unwrap();
+    let error = Receiver::bind(name.name.as_str()).unwrap_err();
     assert!(matches!(error, BindError::Untrusted { .. }) && error.to_string().contains("0600"), "{error}");
-    let error = Sender::connect(name.0.as_str()).unwrap_err();
+    let error = Sender::connect(name.name.as_str()).unwrap_err();
     assert!(matches!(error, ConnectError::Open { .. }), "{error}");
-    assert!(!name.is_gone());
+    assert_eq!(waiting(&name.name), Some(0));
     mq_close(queue).unwrap();
-    mq_unlink(name.0.as_str()).unwrap();
+    mq_unlink(name.name.as_str()).unwrap();
 
-    let receiver = Receiver::bind(name.0.as_str()).unwrap();
-    let error = Receiver::bind(name.0.as_str()).unwrap_err().to_string();
+    let receiver = Receiver::bind(name.name.as_str()).unwrap();
+    let error = Receiver::bind(name.name.as_str()).unwrap_err().to_string();
     assert!(error.contains(&std::process::id().to_string()), "{error}");
     drop(receiver);
-}
-
-#[test]
-fn exit_codes_say_what_happened() {
-    let name = Name::new("codes");
-    let code = |arguments: &[&str]| feed(lamq(arguments), b"").status.code();
-    assert_eq!(code(&["send", "no-slash", "x"]), Some(2));
-    assert_eq!(code(&["send", &name.0, "x", "--timeout", "50ms"]), Some(3));
-    assert_eq!(code(&["recv", &name.0, "--timeout", "50ms"]), Some(3));
-    assert_eq!(code(&["recv", &name.0, "--nonsense"]), Some(2));
 }
