@@ -25,6 +25,7 @@ pub struct ReceiverBuilder {
     max_senders: u32,
     auto_process: bool,
     end_with_last_sender: bool,
+    linger: Duration,
 }
 
 impl Default for ReceiverBuilder {
@@ -36,6 +37,7 @@ impl Default for ReceiverBuilder {
             max_senders: 1024,
             auto_process: true,
             end_with_last_sender: false,
+            linger: Duration::from_secs(5),
         }
     }
 }
@@ -90,6 +92,14 @@ impl ReceiverBuilder {
         self
     }
 
+    /// How long closing or dropping the receiver waits for room in the inboxes of its senders, to tell them what was delivered.
+    /// They have it at once unless they are stopped. Default: 5 s.
+    #[must_use]
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
     /// Becomes the owner of the queue `name`; a dead owner's is taken over.
     ///
     /// # Errors
@@ -112,17 +122,18 @@ impl ReceiverBuilder {
             auto_process: self.auto_process,
         };
         let driver = Driver::new(self.link, inbox, settings).map_err(system)?;
-        Ok(Receiver { driver, end_with_last_sender: self.end_with_last_sender })
+        Ok(Receiver { driver, end_with_last_sender: self.end_with_last_sender, linger: self.linger })
     }
 }
 
 /// The receiving end of a channel: messages of each sender in order, none missing and none twice (PRO-1).
 ///
-/// Dropping it removes the queue's name and tells the senders.
+/// Dropping it removes the queue's name and tells the senders; see [`close`](Self::close).
 #[derive(Debug)]
 pub struct Receiver {
     driver: Driver,
     end_with_last_sender: bool,
+    linger: Duration,
 }
 
 impl Receiver {
@@ -193,11 +204,12 @@ impl Receiver {
 
     /// Stops receiving, from any thread: the queue's name is removed, the senders are told which messages were delivered, and
     /// all calls that wait, and all later ones, end as disconnected. What was received but not yet handed out is discarded; its
-    /// senders know that it was not delivered.
+    /// senders know that it was not delivered. Waits until the senders can be told, no longer than the
+    /// [linger](ReceiverBuilder::linger).
     pub fn close(&self) {
-        self.driver.call(|state| {
+        let open = self.driver.call(|state| {
             if !std::mem::replace(&mut state.receiving, false) {
-                return;
+                return false;
             }
             if let Err(error) = state.inbox.unlink() {
                 tracing::warn!(target: "lamq", %error, "cannot remove the queue");
@@ -205,7 +217,19 @@ impl Receiver {
             state.core.leave();
             state.transmit(true);
             state.progressed = true;
+            true
         });
+        if open {
+            // CLO-5: what found no room is the last that the senders will hear.
+            let told = self.driver.wait(Deadline::after(self.linger), |state| {
+                state.step();
+                state.transmit(true);
+                (!state.core.wants_idle_transmit()).then_some(())
+            });
+            if told.is_none() {
+                tracing::warn!(target: "lamq", "a receiver was closed, but not all of its senders could be told");
+            }
+        }
     }
 
     /// What happened so far, every dropped frame by its cause (CAL-5).

@@ -98,6 +98,29 @@ fn a_receiver_that_is_closed_ends_the_calls_of_all_threads() {
     assert!(Receiver::builder().link(space).bind("/closed").is_ok());
 }
 
+#[proves("CLO-5", "PRO-2")]
+#[test]
+fn a_receiver_that_is_dropped_waits_for_room_to_tell_what_was_delivered() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).frame_size(512).bind("/dropped").unwrap();
+    let sender = Sender::builder().link(space).connect("/dropped").unwrap();
+    let mut sent = 0;
+    while sender.send_timeout([0; 200], Duration::from_millis(100)).is_ok() {
+        sent += 1;
+    }
+    // It asked for the acknowledgement of many frames, and reads none now: its inbox has room for ten.
+    assert!(sent > 20);
+    for number in 1..=sent {
+        assert_eq!(receiver.recv_timeout(WATCHDOG).unwrap().number(), number);
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(move || drop(receiver));
+        // Without waiting, it would be gone by now, and its last words with it.
+        std::thread::sleep(Duration::from_millis(50));
+        sender.flush_timeout(WATCHDOG).unwrap();
+    });
+}
+
 fn wait_until_asleep(thread: Pid) {
     let is_asleep = || fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap().contains(") S ");
     while !is_asleep() {
