@@ -15,6 +15,7 @@ use lamq_protocol::{
     endpoint::{Connect, Settings},
     send::SendSettings,
     session::Ended,
+    wire::record_limit,
 };
 use std::{io, os::unix::fs::MetadataExt, time::Duration};
 
@@ -106,7 +107,7 @@ impl SenderBuilder {
         let session = random::session().map_err(system)?;
         loop {
             let outbox = self.await_receiver(&name, deadline)?;
-            let pid = outbox.owner().pid;
+            let (pid, limit) = (outbox.owner().pid, record_limit(outbox.geometry().frame_size));
             self.greet(&driver, session, outbox, &inbox_name).map_err(system)?;
             let answer = driver.wait(deadline, |state| {
                 state.step();
@@ -117,7 +118,7 @@ impl SenderBuilder {
                 Some(Ok(())) => {
                     // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
                     driver.call(|state| state.inbox.unlink()).map_err(system)?;
-                    return Ok(Sender::new(driver, session, self.linger));
+                    return Ok(Sender::new(driver, session, limit, self.linger));
                 }
                 Some(Err(Ended::Refused(refusal))) => return Err(ConnectError::Refused { name, refusal }),
                 Some(Err(_)) => driver.call(|state| state.remove_peer(session)), // it died before it answered

@@ -25,6 +25,7 @@ use std::time::Duration;
 pub struct Sender {
     driver: Driver,
     session: SessionId,
+    max_message_size: usize,
     linger: Duration,
     closed: bool,
 }
@@ -49,8 +50,8 @@ pub struct SenderStats {
 
 impl Sender {
     /// For a session that is open.
-    pub(crate) fn new(driver: Driver, session: SessionId, linger: Duration) -> Self {
-        Self { driver, session, linger, closed: false }
+    pub(crate) fn new(driver: Driver, session: SessionId, max_message_size: usize, linger: Duration) -> Self {
+        Self { driver, session, max_message_size, linger, closed: false }
     }
 
     /// Connects with the defaults; see [`SenderBuilder::connect`].
@@ -121,6 +122,11 @@ impl Sender {
     /// [`FlushError`] says what was not acknowledged.
     pub fn close(mut self, timeout: Duration) -> Result<(), FlushError> {
         self.finish(timeout)
+    }
+
+    /// The longest message in bytes that the receiver takes: what fits into a frame of its inbox (LIM-1).
+    pub const fn max_message_size(&self) -> usize {
+        self.max_message_size
     }
 
     /// What was sent and acknowledged so far.
