@@ -5,7 +5,7 @@ use crate::{
     error::{BindError, ConnectError, OpenError},
     link::{Geometry, Inbox, Link, Outbox, Owner, Posix, process_id},
     name::{InvalidName, QueueName},
-    pump::Driver,
+    pump::{Driver, State},
     random,
     sender::Sender,
     sync::Arc,
@@ -39,6 +39,9 @@ impl Default for SenderBuilder {
 
 /// How often a sender looks whether a receiver has appeared: the one thing that cannot be waited for.
 const APPEAR_TICK: Duration = Duration::from_millis(10);
+
+/// How often a sender that waits for an answer looks whether the receiver is still there.
+const GREETING_TICK: Duration = Duration::from_millis(100);
 
 /// An inbox for answers: acknowledgements are short.
 const INBOX: Geometry = Geometry { slots: 10, frame_size: lamq_protocol::wire::MIN_FRAME_SIZE };
@@ -90,7 +93,31 @@ impl SenderBuilder {
     {
         let name = name.try_into().map_err(InvalidName::from)?;
         let deadline = Deadline::after(self.wait);
-        let system = |source: io::Error| ConnectError::Inbox(BindError::system(&name, source));
+        let mut outbox = self.await_receiver(&name, deadline)?;
+        let greeter = self.greeter(&name)?;
+        let system = |source| ConnectError::Inbox(BindError::system(&name, source));
+        loop {
+            let (pid, limit) = (outbox.owner().pid, record_limit(outbox.geometry().frame_size));
+            self.greet(&greeter, outbox).map_err(system)?;
+            match greeter.await_answer(deadline) {
+                Answer::Open => {
+                    // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
+                    greeter.driver.call(|state| state.inbox.unlink()).map_err(system)?;
+                    return Ok(Sender::new(greeter.driver, greeter.session, limit, self.linger));
+                }
+                Answer::Ended(Ended::Refused(refusal)) => return Err(ConnectError::Refused { name, refusal }),
+                Answer::Ended(_) | Answer::Gone => {
+                    greeter.driver.call(|state| state.remove_peer(greeter.session));
+                    outbox = self.await_receiver(&name, deadline)?;
+                }
+                Answer::Late => return Err(ConnectError::Stalled { name, pid, waited: self.wait }),
+            }
+        }
+    }
+
+    /// Makes all that it takes to get answers. Not before there is somebody to answer: a kill leaves the inbox behind until then.
+    fn greeter(&self, name: &QueueName) -> Result<Greeter, ConnectError> {
+        let system = |source: io::Error| ConnectError::Inbox(BindError::system(name, source));
         let epoch = random::epoch().map_err(system)?;
         let (inbox_name, inbox) = self.make_inbox(epoch)?;
         let settings = Settings {
@@ -105,26 +132,7 @@ impl SenderBuilder {
         // One id for every attempt: a greeting that a dead receiver left unread is answered by the next owner of the queue,
         // who takes the one after it for a repetition (GRT-3).
         let session = random::session().map_err(system)?;
-        loop {
-            let outbox = self.await_receiver(&name, deadline)?;
-            let (pid, limit) = (outbox.owner().pid, record_limit(outbox.geometry().frame_size));
-            self.greet(&driver, session, outbox, &inbox_name).map_err(system)?;
-            let answer = driver.wait(deadline, |state| {
-                state.step();
-                let outbound = state.core.outbound(session)?;
-                outbound.is_open().then_some(Ok(())).or_else(|| outbound.ended().map(Err))
-            });
-            match answer {
-                Some(Ok(())) => {
-                    // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
-                    driver.call(|state| state.inbox.unlink()).map_err(system)?;
-                    return Ok(Sender::new(driver, session, limit, self.linger));
-                }
-                Some(Err(Ended::Refused(refusal))) => return Err(ConnectError::Refused { name, refusal }),
-                Some(Err(_)) => driver.call(|state| state.remove_peer(session)), // it died before it answered
-                None => return Err(ConnectError::Stalled { name, pid, waited: self.wait }),
-            }
-        }
+        Ok(Greeter { driver, session, inbox_name })
     }
 
     fn make_inbox(&self, epoch: Epoch) -> Result<(QueueName, Box<dyn Inbox>), ConnectError> {
@@ -153,16 +161,62 @@ impl SenderBuilder {
         }
     }
 
-    fn greet(&self, driver: &Driver, session: SessionId, outbox: Box<dyn Outbox>, inbox: &QueueName) -> io::Result<()> {
+    fn greet(&self, greeter: &Greeter, outbox: Box<dyn Outbox>) -> io::Result<()> {
+        let Greeter { driver, session, inbox_name } = greeter;
         let frame_size = outbox.geometry().frame_size;
         let pid_namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |data| data.ino());
         let settings = SendSettings { frame_size, level: self.level, retain: self.retain };
-        let inbox = inbox.as_str().as_bytes().to_vec();
+        let inbox = inbox_name.as_str().as_bytes().to_vec();
         driver.call(|state| {
-            state.add_peer(session, outbox)?;
-            state.core.connect(session, Connect { stream: 0, settings, pid_namespace, inbox });
+            state.add_peer(*session, outbox)?;
+            state.core.connect(*session, Connect { stream: 0, settings, pid_namespace, inbox });
             state.transmit(false);
             Ok(())
         })
+    }
+}
+
+/// A sender that is not connected yet.
+struct Greeter {
+    driver: Driver,
+    session: SessionId,
+    inbox_name: QueueName,
+}
+
+/// What came of a greeting.
+enum Answer {
+    Open,
+    Ended(Ended),
+    /// The receiver is gone, and has not answered.
+    Gone,
+    /// Nothing in time.
+    Late,
+}
+
+impl Greeter {
+    fn await_answer(&self, deadline: Deadline) -> Answer {
+        loop {
+            if let Some(answer) = self.driver.wait(deadline.at_most(GREETING_TICK), |state| self.answer(state)) {
+                return answer;
+            }
+            // Nothing wakes us when a receiver goes whose process lives on. Its last words are read before it is taken for gone.
+            let gone = self.driver.call(|state| {
+                state.is_gone(self.session).then(|| {
+                    state.drain();
+                    self.answer(state).unwrap_or(Answer::Gone)
+                })
+            });
+            match gone {
+                Some(answer) => return answer,
+                None if deadline.has_passed() => return Answer::Late,
+                None => {}
+            }
+        }
+    }
+
+    fn answer(&self, state: &mut State) -> Option<Answer> {
+        state.step();
+        let outbound = state.core.outbound(self.session)?;
+        outbound.is_open().then_some(Answer::Open).or_else(|| outbound.ended().map(Answer::Ended))
     }
 }

@@ -135,8 +135,11 @@ pub enum ConnectError {
         /// How long.
         waited: Duration,
     },
-    /// The receiver lives but did not answer within the time given: stopped, or held up by a debugger.
-    #[error("process {pid}, which owns {name}, is alive but did not answer within {waited:?}")]
+    /// The receiver lives but did not answer within the time given: stopped, held up by a debugger, or out of descriptors.
+    #[error(
+        "process {pid}, which owns {name}, is alive but did not answer within {waited:?}; it may be stopped, or out of \
+         descriptors"
+    )]
     Stalled {
         /// The name.
         name: QueueName,

@@ -39,7 +39,8 @@ pub enum LimitHit {
     /// `RLIMIT_MSGQUEUE`.
     #[error(
         "a queue of {asked} costs {cost} bytes, and this user's queues may have {limit} bytes together (RLIMIT_MSGQUEUE); end \
-         programs that hold queues, ask for a smaller one, or raise the limit (ulimit -q)"
+         programs that hold queues, remove queues that killed ones have left (`lamq recv NAME --timeout 1ms`), ask for a \
+         smaller one, or raise the limit (ulimit -q)"
     )]
     UserBytes {
         /// What was asked for.

@@ -1,6 +1,7 @@
 //! THE loop: link to core to link. Never waits; what to sleep on while waiting is in [`poller`], who waits in [`driver`].
 
 use crate::{
+    error::OpenError,
     link::{Inbox, Link, Outbox, Owner},
     name::QueueName,
     pool::{FrameBuffer, Pool},
@@ -34,12 +35,22 @@ pub(crate) struct State {
     retry_soon: bool,
     /// Frames that were staged at the keeper's last tick, by their first number.
     staged: Vec<(SessionId, Number)>,
-    /// Whether it receives, so that greetings may come at any time: false for senders, and once the receiver was closed.
-    pub(crate) receiving: bool,
+    pub(crate) part: Part,
     /// Whether frames or deaths were taken that another thread may sleep for.
     pub(crate) progressed: bool,
     /// Messages that found no credit when they were to be sent.
     pub(crate) stalls: u64,
+}
+
+/// What an endpoint is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// To send.
+    Sender,
+    /// To receive: greetings may come at any time.
+    Receiver,
+    /// To receive no more. Greetings may still come, from whoever had found the queue before.
+    Closed,
 }
 
 #[derive(Debug)]
@@ -52,11 +63,14 @@ struct Peer {
 /// How many frames one step takes from the inbox at most, so that a flood cannot outlast a deadline.
 const FRAMES_PER_STEP: usize = 64;
 
+/// How many such steps empty any inbox: `HARD_MSGMAX` of Linux is 65,536 frames.
+const MAX_DRAIN: usize = (1 << 16) / FRAMES_PER_STEP;
+
 impl State {
     fn new(link: Arc<dyn Link>, inbox: Box<dyn Inbox>, settings: Settings, epoll: Arc<Epoll>) -> Self {
         Self {
             pool: Pool::new(inbox.geometry().frame_size),
-            receiving: settings.max_sessions > 0,
+            part: if settings.max_sessions > 0 { Part::Receiver } else { Part::Sender },
             core: Endpoint::new(settings),
             inbox,
             link,
@@ -98,15 +112,18 @@ impl State {
     pub(crate) fn transmit(&mut self, idle: bool) {
         if self.core.wants_transmit() || (idle && self.core.wants_idle_transmit()) {
             let Self { peers, retry_soon, .. } = self;
+            let mut failed = None;
             let blocked = self.core.transmit(idle, &mut |session, priority, frame| {
                 let Some(peer) = peers.get_mut(&session) else { return true };
                 peer.outbox.try_send(priority, frame).unwrap_or_else(|error| {
                     tracing::warn!(target: "lamq", %session, %error, "a frame could not be sent, it is tried again");
                     *retry_soon = true;
+                    failed = Some(session);
                     false
                 })
             });
-            for session in blocked {
+            // Not one that failed though there may be room: its descriptor would be ready again and again.
+            for session in blocked.into_iter().filter(|session| Some(*session) != failed) {
                 self.watch_room(session);
             }
         }
@@ -117,7 +134,7 @@ impl State {
 
     /// Whether something is left to do that no call need do.
     fn leaves_work(&self, watched: bool) -> bool {
-        (self.receiving && !watched)
+        (self.part != Part::Sender && !watched)
             || self.retry_soon
             || self.core.wants_idle_transmit()
             || self.core.staged().next().is_some()
@@ -134,9 +151,10 @@ impl State {
             self.read(true);
             self.look_around();
         }
-        self.transmit(away);
+        let again = std::mem::take(&mut self.retry_soon);
+        self.transmit(away || again);
         self.staged.extend(self.core.staged());
-        if !self.staged.is_empty() {
+        if !self.staged.is_empty() || (self.retry_soon && !away) {
             Upkeep::Tick
         } else if away && self.leaves_work(false) {
             Upkeep::Watch
@@ -189,7 +207,7 @@ impl State {
     fn answer(&mut self, arrival: &Arrival) {
         let greeting = &arrival.greeting;
         let name = std::str::from_utf8(&greeting.inbox).ok().and_then(|name| QueueName::new(name).ok());
-        let Some(mut outbox) = name.and_then(|name| self.link.open(&name).ok()) else { return self.core.distrust() };
+        let Some(mut outbox) = name.and_then(|name| self.open_to_answer(&name)) else { return self.core.distrust() };
         if outbox.owner() != Owner::new(greeting.pid, greeting.stream.epoch) {
             return self.core.distrust();
         }
@@ -202,7 +220,32 @@ impl State {
         }
         match random::session() {
             Ok(session) if self.add_peer(session, outbox).is_ok() => self.core.accept(greeting, session),
-            _ => self.core.distrust(),
+            _ => return self.core.distrust(),
+        }
+        if self.part == Part::Closed {
+            self.core.leave(); // whoever comes late is told so, and looks for the next owner of the name
+        }
+    }
+
+    fn open_to_answer(&self, name: &QueueName) -> Option<Box<dyn Outbox>> {
+        let opened = self.link.open(name);
+        if let Err(OpenError::Limit(limit)) = &opened {
+            tracing::warn!(target: "lamq", %name, %limit, "a sender that wants to join is not answered");
+        }
+        opened.ok()
+    }
+
+    /// Whether the peer of a session is known to be dead, or gone from its inbox.
+    pub(crate) fn is_gone(&self, session: SessionId) -> bool {
+        self.peers.get(&session).is_some_and(|peer| matches!(peer.outbox.is_alive(), Ok(false)))
+    }
+
+    /// Reads the inbox empty. A full inbox is the most there can be, unless somebody goes on writing.
+    pub(crate) fn drain(&mut self) {
+        for _ in 0..MAX_DRAIN {
+            if let (_, true) | (false, _) = self.read(true) {
+                return;
+            }
         }
     }
 
@@ -220,9 +263,7 @@ impl State {
                 peer.blocked = false;
                 self.core.retry(session);
             } else if !peer.outbox.is_alive().unwrap_or(true) {
-                // DTH-2: what the dead one sent is in the inbox by now; it is read before its death is told. A full inbox is
-                // the most there can be.
-                while let (true, false) = self.read(true) {}
+                self.drain(); // DTH-2: what the dead one sent is in the inbox by now
                 self.core.handle_death(session); // DTH-3: the waiting step that follows sees it
                 self.remove_peer(session);
             }

@@ -6,7 +6,7 @@ use crate::{
     link::{Geometry, Link, Owner, Posix, process_id},
     message::{Event, Message},
     name::{InvalidName, QueueName},
-    pump::{Driver, State},
+    pump::{Driver, Part, State},
     random,
     sync::Arc,
 };
@@ -71,7 +71,8 @@ impl ReceiverBuilder {
         self
     }
 
-    /// The most senders at a time (GRT-5). Default: 1024.
+    /// The most senders at a time (GRT-5). Each takes two file descriptors of this process, whose limit (`ulimit -n`) may be
+    /// hit before. Default: 1024.
     #[must_use]
     pub fn max_senders(mut self, senders: u32) -> Self {
         self.max_senders = senders;
@@ -208,12 +209,13 @@ impl Receiver {
     /// [linger](ReceiverBuilder::linger).
     pub fn close(&self) {
         let open = self.driver.call(|state| {
-            if !std::mem::replace(&mut state.receiving, false) {
+            if std::mem::replace(&mut state.part, Part::Closed) == Part::Closed {
                 return false;
             }
             if let Err(error) = state.inbox.unlink() {
                 tracing::warn!(target: "lamq", %error, "cannot remove the queue");
             }
+            state.drain(); // who has greeted is told too
             state.core.leave();
             state.transmit(true);
             state.progressed = true;
@@ -254,12 +256,12 @@ impl Receiver {
 
     /// What has been read from the inbox before.
     fn take_now(&self) -> Option<Event> {
-        self.driver.call(|state| if state.receiving { take(state) } else { None })
+        self.driver.call(|state| if state.part == Part::Receiver { take(state) } else { None })
     }
 
     fn event_until(&self, deadline: Deadline) -> Result<Event, RecvTimeoutError> {
         let event = self.driver.wait(deadline, |state| {
-            if !state.receiving {
+            if state.part == Part::Closed {
                 return Some(Err(RecvTimeoutError::Disconnected));
             }
             state.step();
@@ -293,6 +295,8 @@ fn take(state: &mut State) -> Option<Event> {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.close();
+        if self.driver.is_ours() {
+            self.close();
+        }
     }
 }

@@ -229,6 +229,7 @@ impl Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         if !self.closed
+            && self.driver.is_ours()
             && let Err(error) = self.finish(self.linger)
         {
             tracing::warn!(target: "lamq", %error, "a sender was dropped");

@@ -1,20 +1,15 @@
 //! What is served while the application does not call in.
 
 use lamq::{
-    BindError, Disconnected, Ended, Level, OpenError, QueueName, Receiver, RecvError, RecvTimeoutError, SendFailure,
-    Sender,
+    BindError, Level, OpenError, QueueName, Receiver, Sender,
     link::{Geometry, Inbox, Link, Memory, Outbox, Owner},
 };
 use lamq_protocol::wire::{Frame, Priority, decode};
 use lamq_proves::proves;
-use nix::unistd::{Pid, gettid};
 use std::{
-    fs, io,
+    io,
     os::fd::BorrowedFd,
-    sync::{
-        atomic::{AtomicU32, Ordering},
-        mpsc,
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -64,71 +59,7 @@ fn a_frame_that_found_no_room_leaves_when_there_is_some() {
     assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"through the eye of a needle");
 }
 
-#[test]
-fn a_receiver_that_is_closed_ends_the_calls_of_all_threads() {
-    let space = Memory::new();
-    let receiver = Receiver::builder().link(space.clone()).bind("/closed").unwrap();
-    let sender = Sender::builder().link(space.clone()).connect("/closed").unwrap();
-    sender.send("taken").unwrap();
-    assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"taken");
-    std::thread::scope(|scope| {
-        let (tell, told) = mpsc::channel();
-        let waiting = [tell.clone(), tell].map(|tell| {
-            let receiver = &receiver;
-            scope.spawn(move || {
-                tell.send(gettid()).unwrap();
-                receiver.recv_timeout(WATCHDOG)
-            })
-        });
-        told.iter().take(2).for_each(wait_until_asleep);
-        receiver.close();
-        for thread in waiting {
-            assert_eq!(thread.join().unwrap().unwrap_err(), RecvTimeoutError::Disconnected);
-        }
-    });
-    assert_eq!(receiver.recv().unwrap_err(), RecvError);
-    // The sender learns what was delivered, and why it cannot go on; the name is free.
-    sender.flush_timeout(WATCHDOG).unwrap();
-    let failure = loop {
-        if let Err(error) = sender.send_timeout("more", WATCHDOG) {
-            break error.failure;
-        }
-    };
-    assert_eq!(failure, SendFailure::Disconnected(Disconnected { why: Ended::ClosedByPeer }));
-    assert!(Receiver::builder().link(space).bind("/closed").is_ok());
-}
-
-#[proves("CLO-5", "PRO-2")]
-#[test]
-fn a_receiver_that_is_dropped_waits_for_room_to_tell_what_was_delivered() {
-    let space = Memory::new();
-    let receiver = Receiver::builder().link(space.clone()).frame_size(512).bind("/dropped").unwrap();
-    let sender = Sender::builder().link(space).connect("/dropped").unwrap();
-    let mut sent = 0;
-    while sender.send_timeout([0; 200], Duration::from_millis(100)).is_ok() {
-        sent += 1;
-    }
-    // It asked for the acknowledgement of many frames, and reads none now: its inbox has room for ten.
-    assert!(sent > 20);
-    for number in 1..=sent {
-        assert_eq!(receiver.recv_timeout(WATCHDOG).unwrap().number(), number);
-    }
-    std::thread::scope(|scope| {
-        scope.spawn(move || drop(receiver));
-        // Without waiting, it would be gone by now, and its last words with it.
-        std::thread::sleep(Duration::from_millis(50));
-        sender.flush_timeout(WATCHDOG).unwrap();
-    });
-}
-
-fn wait_until_asleep(thread: Pid) {
-    let is_asleep = || fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap().contains(") S ");
-    while !is_asleep() {
-        std::thread::yield_now();
-    }
-}
-
-/// A link on which every other frame finds no room at first.
+/// A link on which each frame finds no room at first, and then no memory.
 #[derive(Clone, Debug)]
 struct Narrow(Memory);
 

@@ -70,3 +70,13 @@ impl fmt::Display for Failure {
 }
 
 impl Error for Failure {}
+
+/// So many things.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The verb for so many.
+pub(crate) const fn is_or_are(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Patience,
-    failure::{Exit, Failure},
+    failure::{Exit, Failure, counted, is_or_are},
     signals::Blocked,
 };
 use clap::Args;
@@ -17,9 +17,9 @@ use std::{
 
 /// Receive messages and write them to standard output, one a line, until interrupted.
 ///
-/// A message is acknowledged as processed after it was written. SIGINT, SIGTERM and SIGHUP end it in good order: what was
-/// written is acknowledged, the senders are told, the queue is removed. The exit code is 0 then, or 1 when there was
-/// something to wait for (--count, --until-closed).
+/// A message is acknowledged as processed after it was written. SIGINT, SIGTERM and SIGHUP end it in good order, unless
+/// they were ignored when it started (nohup): what was written is acknowledged, the senders are told, the queue is removed. The
+/// exit code is 0 then, or 1 when there was something to wait for (--count, --until-closed).
 #[derive(Args)]
 #[command(after_help = crate::failure::EXIT_CODES)]
 pub(crate) struct RecvArgs {
@@ -148,8 +148,9 @@ impl Output<'_> {
     fn write(&mut self) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(&self.bytes).and_then(|()| stdout.flush()).map_err(|error| {
-            let what = "messages that were received and are not acknowledged";
-            Failure::general(format!("cannot write to standard output: {error}; {what}: {}", self.pending))
+            let open = counted(self.pending, "received message");
+            let what = format!("{open} {} not acknowledged", is_or_are(self.pending));
+            Failure::general(format!("cannot write to standard output: {error}; {what}"))
         })?;
         self.bytes.clear();
         self.receiver.acknowledge();

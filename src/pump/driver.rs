@@ -10,7 +10,7 @@ use lamq_protocol::endpoint::Settings;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::{io, thread};
 
-/// One endpoint. Dropping it ends its keeper.
+/// One endpoint.
 #[derive(Debug)]
 pub(crate) struct Driver {
     shared: Arc<Shared>,
@@ -58,6 +58,11 @@ impl Driver {
         result
     }
 
+    /// Whether this is the process that made it, and no forked child, which has the descriptors but not the sessions.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.process == process_id()
+    }
+
     #[cold]
     fn start_keeper(&self) {
         if !self.shared.role.announce_keeper() {
@@ -82,10 +87,19 @@ impl Driver {
 }
 
 impl Drop for Driver {
+    /// Ends the keeper, or, if there is still something to say that found no room, leaves it to it: it holds the inbox and the
+    /// lock until all is said or the peers are gone. Otherwise they would wait for an endpoint that has left its process.
     fn drop(&mut self) {
-        let Some(handle) = self.keeper.lock().take().filter(|_| self.process == process_id()) else { return };
-        self.shared.role.stop_keeper(&self.shared.poller);
-        // It panics only if this library has a bug, which its message has told by now.
-        _ = handle.join();
+        if !self.is_ours() {
+            return;
+        }
+        if self.shared.role.lets_go(&self.shared.poller) {
+            self.start_keeper();
+            return;
+        }
+        if let Some(handle) = self.keeper.lock().take() {
+            // It panics only if this library has a bug, which its message has told by now.
+            _ = handle.join();
+        }
     }
 }

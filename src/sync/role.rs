@@ -66,6 +66,8 @@ struct Inner<S> {
     /// Calls that have ended.
     calls: u64,
     keeper: keeper::Place,
+    /// No further call will come.
+    alone: bool,
 }
 
 /// State under a lock, and the role.
@@ -83,8 +85,15 @@ pub(crate) type KeeperWanted = bool;
 
 impl<S> Role<S> {
     pub(crate) fn new(state: S) -> Self {
-        let inner =
-            Inner { state, held: false, interrupted: false, parked: 0, calls: 0, keeper: keeper::Place::Absent };
+        let inner = Inner {
+            state,
+            held: false,
+            interrupted: false,
+            parked: 0,
+            calls: 0,
+            keeper: keeper::Place::Absent,
+            alone: false,
+        };
         Self { inner: Mutex::new(inner), changed: Condvar::new(), bell: Condvar::new() }
     }
 

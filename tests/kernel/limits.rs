@@ -5,7 +5,7 @@ use crate::{
     process::{Process, is_root, say},
     world::{Name, Raw},
 };
-use lamq::{BindError, ConnectError, LimitHit, Receiver, Sender};
+use lamq::{BindError, ConnectError, LimitHit, OpenError, Receiver, Sender};
 use lamq_proves::proves;
 use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
@@ -63,10 +63,10 @@ pub(crate) fn lack_bytes(name: &str) {
         // A user without queues, so that the limit is met exactly.
         setuid(Uid::from_raw(1_000_000_000 + process::id())).unwrap();
         set(Resource::RLIMIT_MSGQUEUE, COST);
-        drop(bind(name).unwrap());
     }
+    let _receiver = bind(name).unwrap();
     set(Resource::RLIMIT_MSGQUEUE, COST - 1);
-    let limit = refused_by_limit(name);
+    let limit = refused_by_limit(&format!("{name}-more"));
     assert!(matches!(limit, LimitHit::UserBytes { cost: COST, limit, .. } if limit == COST - 1), "{limit}");
     demand_words(&limit.to_string(), &["2 x 512 bytes", "1216 bytes", "1215 bytes", "RLIMIT_MSGQUEUE", "ulimit -q"]);
     // A sender's inbox has 10 slots.
@@ -83,11 +83,12 @@ fn a_user_who_has_no_bytes_left_for_queues_is_told_how_many_it_takes() {
 
 /// Role: has no descriptor left, or one, or two, and so on.
 pub(crate) fn lack_descriptors(name: &str) {
-    let next = u64::try_from(fs::File::open("/proc/self/status").unwrap().as_raw_fd()).unwrap();
     let all = getrlimit(Resource::RLIMIT_NOFILE).unwrap().0;
+    let _receiver = bind(name).unwrap();
+    let next = u64::try_from(fs::File::open("/proc/self/status").unwrap().as_raw_fd()).unwrap();
     for spare in 0.. {
         set(Resource::RLIMIT_NOFILE, next + spare);
-        let bound = bind(name);
+        let bound = bind(&format!("{name}-more"));
         let connected = Sender::builder().wait(Duration::ZERO).connect(name);
         set(Resource::RLIMIT_NOFILE, all);
         let expected = LimitHit::OpenFiles { limit: next + spare };
@@ -100,11 +101,11 @@ pub(crate) fn lack_descriptors(name: &str) {
             }
         }
         demand_words(&expected.to_string(), &["RLIMIT_NOFILE", &(next + spare).to_string(), "ulimit -n"]);
-        let limit = match connected.unwrap_err() {
-            ConnectError::Inbox(BindError::Limit(limit)) => limit,
+        match connected.unwrap_err() {
+            ConnectError::Inbox(BindError::Limit(limit))
+            | ConnectError::Open { source: OpenError::Limit(limit), .. } => assert_eq!(limit, expected),
             error => panic!("with {spare} to spare: {error}"),
-        };
-        assert_eq!(limit, expected);
+        }
     }
 }
 

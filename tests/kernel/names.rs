@@ -3,7 +3,7 @@
 use crate::{
     owner::bind,
     process::Process,
-    world::{Dice, MODE, Name, Raw, WATCHDOG, dead_pid},
+    world::{Dice, MODE, Name, Raw, WATCHDOG, dead_pid, wait_until},
 };
 use lamq::{
     BindError, QueueName, Receiver, Sender,
@@ -16,7 +16,7 @@ use nix::{
     sys::{signal::Signal, stat::fstat},
 };
 use std::{
-    process,
+    process, thread,
     time::{Duration, Instant},
 };
 
@@ -109,6 +109,27 @@ fn a_sender_leaves_the_name_it_wanted_to_its_owner() {
     assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"hello");
     assert!(receiver.recv_timeout(WATCHDOG).is_err());
     process.finish();
+}
+
+#[proves("DTH-1", "DTH-3")]
+#[test]
+fn a_sender_whose_receiver_left_without_an_answer_finds_the_next_one() {
+    let name = Name::new("left");
+    let first = Raw::create(name.as_str()).unwrap();
+    assert!(first.lock(process::id(), epoch()));
+    thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            let sender = Sender::builder().wait(WATCHDOG).connect(name.as_str()).unwrap();
+            sender.send("hello").unwrap();
+            sender.close(WATCHDOG).unwrap();
+        });
+        wait_until("it has greeted", || first.waiting() == 1);
+        name.remove();
+        drop(first); // its process lives on
+        let receiver = bind(name.as_str()).unwrap();
+        assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"hello");
+        sending.join().unwrap();
+    });
 }
 
 /// How often a binder without the check of POS-6 has to fall into the trap, until the one with it has proven itself.

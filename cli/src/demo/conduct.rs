@@ -7,6 +7,7 @@ use super::{
     talk::{Asked, Claim, Counts, Medium, Progress, Role, Task, Told},
 };
 use crate::failure::Failure;
+use humantime::format_duration;
 use lamq_study::Verdict;
 use nix::sys::signal::Signal;
 use std::os::unix::process::ExitStatusExt;
@@ -217,12 +218,15 @@ impl Run<'_> {
             self.crew.signal(Place::RECEIVER, Signal::SIGTERM);
         } else if self.stalls <= 2 && self.received.is_some() {
             for (sender, story) in self.stories.iter_mut().enumerate().filter(|(_, story)| story.fate.is_none()) {
-                story.noticed.push(format!("the demo gave up on it: nothing moved for {QUIET:?}"));
+                story.noticed.push(format!("the demo gave up on it: nothing moved for {}", format_duration(QUIET)));
                 story.shot = true;
                 self.crew.signal(Place(sender + 1), Signal::SIGKILL);
             }
         } else {
-            return Err(Failure::general(format!("the receiver does not answer; nothing moved for {QUIET:?}")));
+            return Err(Failure::general(format!(
+                "the receiver does not answer; nothing moved for {}",
+                format_duration(QUIET)
+            )));
         }
         Ok(())
     }

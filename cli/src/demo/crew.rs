@@ -5,6 +5,7 @@ use super::{
     talk::{Asked, Duty, Medium, Role, Told, read_line, write_line},
 };
 use crate::failure::Failure;
+use humantime::format_duration;
 use lamq::Receiver;
 use nix::{
     sys::signal::{Signal, kill},
@@ -135,13 +136,15 @@ impl<'a> Crew<'a> {
 
     /// Waits until so many are ready.
     pub(super) fn await_ready(&mut self, count: usize) -> Result<(), Failure> {
-        for _ in 0..count {
+        for ready in 0..count {
             match self.hear()? {
                 Heard::Told(_, Told::Ready) => {}
                 Heard::Told(place, told) => return Err(Failure::general(format!("{place} began too early: {told:?}"))),
                 Heard::Closed(place) => return Err(self.unexpected_end(place)),
                 Heard::Nothing => {
-                    return Err(Failure::general(format!("not all processes were ready within {QUIET:?}")));
+                    let waited = format_duration(QUIET);
+                    let what = format!("{ready} of {count} processes were ready, and no more within {waited}");
+                    return Err(Failure::general(what));
                 }
             }
         }

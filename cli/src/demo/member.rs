@@ -22,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Does what the demo wants of this process.
 pub(super) fn serve(duty: Duty) -> Outcome {
-    let blocked = Blocked::new()?;
+    // Whatever it inherited: the demo ends it by a signal.
+    let blocked = Blocked::all()?;
     // However the demo ends, this process ends with it; it may have ended already.
     set_pdeathsig(Signal::SIGTERM)?;
     if getppid().as_raw() != i32::try_from(duty.parent)? {

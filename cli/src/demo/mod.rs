@@ -7,6 +7,7 @@
 mod conduct;
 mod crew;
 mod judge;
+mod limit;
 mod member;
 mod payload;
 mod progress;
@@ -24,6 +25,7 @@ use crate::{
 use clap::Args;
 use conduct::Plan;
 use crew::{Crew, Note};
+use humantime::format_duration;
 use progress::Bars;
 use report::Report;
 use sabotage::Sabotage;
@@ -76,6 +78,7 @@ const RAW_MESSAGES: u64 = 1_000_000;
 
 pub(crate) fn run(arguments: &DemoArgs, verbose: u8) -> Result<(), Failure> {
     let plan = plan(arguments)?;
+    limit::demand_room_for(arguments.senders)?;
     let blocked = Blocked::new()?;
     let (post, inbox) = mpsc::channel();
     let interrupt = post.clone();
@@ -106,7 +109,7 @@ pub(crate) fn run(arguments: &DemoArgs, verbose: u8) -> Result<(), Failure> {
     }
     if lamq.stalled {
         let what = "all arrived, but nothing moved any more before the end";
-        return Err(Failure::general(format!("{what}, for {:?}", crew::QUIET)));
+        return Err(Failure::general(format!("{what}, for {}", format_duration(crew::QUIET))));
     }
     Ok(())
 }

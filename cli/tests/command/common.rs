@@ -86,6 +86,15 @@ pub(crate) fn lamq(arguments: &[&str]) -> Child {
     command(arguments).spawn().unwrap()
 }
 
+/// The command, started by a shell that does something before.
+pub(crate) fn command_after(shell: &str, arguments: &[&str]) -> Command {
+    let script = format!("{shell}; exec \"$0\" \"$@\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_lamq")]).args(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 /// Runs the command to its end.
 pub(crate) fn run(arguments: &[&str]) -> Output {
     finish(lamq(arguments))
@@ -111,6 +120,15 @@ pub(crate) fn stderr(output: &Output) -> String {
 
 pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The signals that end the command. One that the tests were started without (`nohup`) is ignored by what they start too.
+pub(crate) fn heeded() -> impl Iterator<Item = Signal> {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    let ignored = u64::from_str_radix(mask.trim(), 16).unwrap();
+    let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter();
+    signals.filter(move |signal| ignored >> (*signal as u32 - 1) & 1 == 0)
 }
 
 pub(crate) fn send_signal(pid: u32, signal: Signal) {

@@ -1,12 +1,15 @@
 //! The demo, in small: what it reports, what it notices, and that nothing of it is left.
 
-use crate::common::{Permit, command, demand_gone, finish, lamq, members, send_signal, stderr, stdout, until, waiting};
+use crate::common::{
+    Permit, command, command_after, demand_gone, finish, heeded, lamq, members, send_signal, stderr, stdout, until,
+    waiting,
+};
 use lamq_proves::proves;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, ChildStderr, Output},
+    process::{Child, ChildStderr, Command, Output},
 };
 
 /// A demo of which nothing must be left in the end.
@@ -20,28 +23,31 @@ struct Demo {
 
 impl Demo {
     fn start(arguments: &[&str]) -> Self {
+        Self::spawn(&mut command(&[&["demo"], arguments].concat()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         let permit = Permit::take();
-        let child = command(&[&["demo"], arguments].concat()).env("NO_COLOR", "1").spawn().unwrap();
+        let child = command.env("NO_COLOR", "1").spawn().unwrap();
         Self { pid: child.id(), child, said: None, _permit: permit }
     }
 
-    /// One that is sending.
-    fn underway(arguments: &[&str]) -> Self {
-        let mut demo = Self::start(&[&["-v"], arguments].concat());
-        let mut said = BufReader::new(demo.child.stderr.take().unwrap());
+    /// Waits until it is sending; it is to be told to say so (-v).
+    fn underway(mut self) -> Self {
+        let mut said = BufReader::new(self.child.stderr.take().unwrap());
         let mut line = String::new();
         while !line.contains("all processes are ready and begin") {
             line.clear();
             assert!(said.read_line(&mut line).unwrap() > 0, "it ended too early");
         }
-        demo.said = Some(said);
-        until("messages are on their way", || waiting(&demo.queue()).is_some_and(|frames| frames > 0));
-        demo
+        self.said = Some(said);
+        until("messages are on their way", || waiting(&self.queue()).is_some_and(|frames| frames > 0));
+        self
     }
 
     /// One that is sending still when it is disturbed.
     fn endless() -> Self {
-        let demo = Self::underway(&["--messages", "1000000000"]);
+        let demo = Self::start(&["-v", "--messages", "1000000000"]).underway();
         assert_eq!(members(demo.pid).len(), 5);
         demo
     }
@@ -189,7 +195,7 @@ fn the_table_says_what_was_promised_and_what_held_without_colours_or_bars() {
 
 #[test]
 fn a_demo_that_is_slow_to_kill_finds_its_victim_in_the_middle() {
-    let demo = Demo::underway(&["--json", "--senders", "2", "--messages", "2000000"]);
+    let demo = Demo::start(&["-v", "--json", "--senders", "2", "--messages", "2000000"]).underway();
     send_signal(demo.pid, Signal::SIGSTOP);
     until("only the receiver and the victim are left", || members(demo.pid).len() <= 2);
     send_signal(demo.pid, Signal::SIGCONT);
@@ -202,7 +208,7 @@ fn a_demo_that_is_slow_to_kill_finds_its_victim_in_the_middle() {
 
 #[test]
 fn an_interrupted_demo_leaves_nothing() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for signal in heeded() {
         let demo = Demo::endless();
         send_signal(demo.pid, signal);
         let output = demo.end();
@@ -218,6 +224,37 @@ fn a_killed_demo_leaves_nothing() {
         send_signal(demo.pid, Signal::SIGKILL);
         assert_eq!(demo.end().status.code(), None);
     }
+}
+
+#[test]
+fn a_signal_that_the_demo_ignores_ends_its_processes_all_the_same() {
+    let mut ignoring = command_after("trap '' TERM", &["demo", "-v", "--messages", "1000000000"]);
+    let demo = Demo::spawn(&mut ignoring).underway();
+    let (pid, _) = members(demo.pid).into_iter().find(|(_, words)| words.contains("\"sender\":2,")).unwrap();
+    send_signal(demo.pid, Signal::SIGTERM);
+    send_signal(pid, Signal::SIGTERM);
+    let said = stderr(&demo.end());
+    assert!(said.contains(&format!("lamq: sender 2, process {pid}, ended before its time: exit status: 1")), "{said}");
+}
+
+#[test]
+fn a_demo_that_may_not_open_enough_files_says_so_at_once_and_what_it_asks_for_is_enough() {
+    let mut enough = String::new();
+    let limited = |limit: &str| {
+        let mut command =
+            command_after(&format!("ulimit -n {limit}"), &["demo", "--senders", "8", "--messages", "700"]);
+        Demo::spawn(&mut command).end()
+    };
+    for limit in ["10", "16"] {
+        let output = limited(limit);
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
+        let said = stderr(&output);
+        assert!(said.starts_with(&format!("lamq: a process may have {limit} files open (RLIMIT_NOFILE)")), "{said}");
+        let (_, rest) = said.split_once("raise it (ulimit -n ").unwrap();
+        enough = rest.split_once(')').unwrap().0.to_owned();
+    }
+    let output = limited(&enough);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
 }
 
 #[test]

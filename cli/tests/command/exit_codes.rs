@@ -1,9 +1,13 @@
 //! Every documented exit code, and what is said with it.
 
-use crate::common::{Name, finish, lamq, run, stderr, stdout};
-use lamq::{Receiver, Sender};
+use crate::common::{Name, command, finish, lamq, run, send_signal, stderr, stdout, until, waiting};
+use lamq::{Departure, Event, Receiver, Sender};
+use nix::sys::signal::Signal;
 use std::{
+    ffi::OsStr,
     io::{Read, Write},
+    os::unix::ffi::OsStrExt,
+    process::Child,
     time::Duration,
 };
 
@@ -38,9 +42,85 @@ fn one_when_nobody_reads_the_output_and_the_sender_learns_what_was_not_processed
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
     assert!(said.starts_with("lamq: cannot write to standard output: Broken pipe"), "{said}");
-    assert!(said.contains("received and are not acknowledged: 1"), "{said}");
+    assert!(said.ends_with("; 1 received message is not acknowledged\n"), "{said}");
     assert_eq!(sent.status.code(), Some(4));
     assert!(stderr(&sent).starts_with("lamq: 1 of 1 messages not acknowledged: "), "{}", stderr(&sent));
+}
+
+/// Receives from a sender whose second message is too long. Returns what it said.
+fn the_second_is_too_long(name: &Name, sender: impl FnOnce() -> Child) -> String {
+    let receiver = Receiver::builder().manual_acknowledge().bind(name.name.as_str()).unwrap();
+    let sender = sender();
+    assert_eq!(&*receiver.recv().unwrap(), b"one");
+    // Time for the sender to fail without having waited for this.
+    assert!(receiver.recv_timeout(Duration::from_millis(100)).is_err());
+    receiver.acknowledge();
+    let next = receiver.recv_event(Some(Duration::from_secs(20))).unwrap();
+    assert!(matches!(next, Event::Departed { departure: Departure::Left, last: 1, .. }), "{next:?}");
+    let output = finish(sender);
+    assert_eq!(output.status.code(), Some(1));
+    stderr(&output)
+}
+
+#[test]
+fn one_for_a_message_that_is_too_long_and_all_before_it_is_acknowledged() {
+    let name = Name::new("too-long");
+    let long = "x".repeat(9000);
+    let said = the_second_is_too_long(&name, || lamq(&["send", &name.name, "one", &long, "three"]));
+    assert!(said.starts_with("lamq: message 2 was not sent: a message of 9000 bytes is too long"), "{said}");
+    assert!(said.ends_with("; all that was sent before is acknowledged\n"), "{said}");
+    let said = the_second_is_too_long(&name, || {
+        let mut sender = lamq(&["send", &name.name]);
+        sender.stdin.take().unwrap().write_all(format!("one\n{long}\nthree\n").as_bytes()).unwrap();
+        sender
+    });
+    assert!(said.starts_with("lamq: message 2 was not sent: it has more than 81"), "{said}");
+    assert!(said.contains("set by the receiver's inbox (its setting `frame_size`)"), "{said}");
+    assert!(said.ends_with("; all that was sent before is acknowledged\n"), "{said}");
+}
+
+#[test]
+fn one_for_a_line_without_an_end_of_which_no_more_is_read_than_may_be_sent() {
+    let name = Name::new("endless");
+    let _receiver = Receiver::bind(name.name.as_str()).unwrap();
+    let mut sender = lamq(&["send", &name.name]);
+    let mut input = sender.stdin.take().unwrap();
+    let chunk = vec![0; 64 << 10];
+    let chunks = (0..1000).take_while(|_| input.write_all(&chunk).is_ok()).count();
+    drop(input);
+    let output = finish(sender);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).starts_with("lamq: message 1 was not sent: it has more than 81"), "{}", stderr(&output));
+    // What the pipe and one read hold.
+    assert!(chunks < 10, "it read {chunks} chunks");
+}
+
+#[test]
+fn the_longest_line_is_sent_with_and_without_its_end() {
+    let name = Name::new("longest");
+    let receiver = Receiver::builder().manual_acknowledge().bind(name.name.as_str()).unwrap();
+    let most = Sender::connect(name.name.as_str()).unwrap().max_message_size();
+    let line = "x".repeat(most);
+    for (text, code) in [(format!("{line}\n{line}"), 0), (format!("{line}x\n"), 1), (format!("{line}x"), 1)] {
+        let mut sender = lamq(&["send", &name.name]);
+        sender.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        if code == 0 {
+            assert!((0..2).all(|_| receiver.recv().unwrap().len() == most));
+            receiver.acknowledge();
+        }
+        let output = finish(sender);
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_argument_need_not_be_text() {
+    let name = Name::new("bytes");
+    let receiver = lamq(&["recv", &name.name, "--count", "1"]);
+    let sender = command(&["send", &name.name]).arg(OsStr::from_bytes(b"\xFF\xFE")).spawn().unwrap();
+    let sent = finish(sender);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    assert_eq!(finish(receiver).stdout, b"\xFF\xFE\n");
 }
 
 #[test]
@@ -50,6 +130,7 @@ fn two_for_arguments_that_make_no_sense() {
         &["recv", "no-slash"],
         &["send", "no-slash", "x"],
         &["send", "/x", "--timeout", "soon"],
+        &["send", "/x", "-0", "message"],
         &["demo", "--senders", "1"],
         &["demo", "--senders", "65"],
         &["demo", "--messages", "29"],
@@ -71,6 +152,21 @@ fn three_when_nobody_receives_and_the_remedy_is_named() {
     let output = run(&["send", &name.name, "x", "--timeout", "50ms"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(stderr(&output).contains(&format!("lamq recv {}", name.name)), "{}", stderr(&output));
+}
+
+#[test]
+fn three_when_the_receiver_does_not_answer() {
+    let name = Name::new("stopped");
+    let receiver = lamq(&["recv", &name.name]);
+    until("it is bound", || waiting(&name.name).is_some());
+    send_signal(receiver.id(), Signal::SIGSTOP);
+    let output = run(&["send", &name.name, "x", "--timeout", "50ms"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = stderr(&output);
+    assert!(said.ends_with("; it may be stopped, or out of descriptors\n"), "{said}");
+    send_signal(receiver.id(), Signal::SIGCONT);
+    send_signal(receiver.id(), Signal::SIGTERM);
+    assert_eq!(finish(receiver).status.code(), Some(0));
 }
 
 #[test]
@@ -133,6 +229,8 @@ fn the_help_documents_every_code_and_the_version_is_the_package_s() {
             assert!(stdout(&output).contains(code), "{command:?} lacks {code}");
         }
     }
+    let help = stdout(&run(&["send", "--help"])).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("for all to be acknowledged and the session to close"), "{help}");
     let version = run(&["--version"]);
     assert_eq!(version.status.code(), Some(0));
     assert_eq!(stdout(&version), format!("lamq {}\n", env!("CARGO_PKG_VERSION")));

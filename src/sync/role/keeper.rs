@@ -49,14 +49,18 @@ impl<S> Role<S> {
         self.inner.lock().keeper = Place::Absent;
     }
 
-    /// The life of the keeper, until [`stop_keeper`](Self::stop_keeper).
+    /// The life of the keeper, until [`lets_go`](Self::lets_go).
     pub(crate) fn keep(&self, world: &impl World<S>) {
         let mut inner = self.inner.lock();
         let mut calls_seen = None;
         while inner.keeper != Place::Stopped {
-            let quiet = calls_seen.replace(inner.calls) == Some(inner.calls);
+            let quiet = calls_seen.replace(inner.calls) == Some(inner.calls) || inner.alone;
             let away = quiet && !inner.held;
-            match world.upkeep(&mut inner.state, away) {
+            let upkeep = world.upkeep(&mut inner.state, away);
+            if inner.alone && !world.leaves_work(&inner.state, true) {
+                return;
+            }
+            match upkeep {
                 Upkeep::Watch if away => {
                     inner.keeper = Place::Watching;
                     if std::mem::take(&mut inner.interrupted) {
@@ -88,12 +92,20 @@ impl<S> Role<S> {
         }
     }
 
-    /// Tells the keeper to end. The caller joins it.
-    pub(crate) fn stop_keeper(&self, world: &impl World<S>) {
+    /// There will be no further call. Returns whether something is left to do; then the keeper, which is to be started if there is
+    /// none, ends when it is done. Else it ends now, and the caller joins it.
+    pub(crate) fn lets_go(&self, world: &impl World<S>) -> bool {
         let mut inner = self.inner.lock();
         Self::evict_keeper(&mut inner, world);
-        inner.keeper = Place::Stopped;
+        inner.alone = true;
+        let left = world.leaves_work(&inner.state, true);
+        if !left {
+            inner.keeper = Place::Stopped;
+        } else if inner.keeper == Place::Parked {
+            inner.keeper = Place::Ticking;
+        }
         self.bell.notify_all();
+        left
     }
 
     /// Sends the keeper out of the kernel, if it is there.

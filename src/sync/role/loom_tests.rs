@@ -154,7 +154,7 @@ fn start_keeper(shared: &Shared) -> thread::JoinHandle<()> {
 }
 
 fn stop_keeper(shared: &Shared, keeper: thread::JoinHandle<()>) {
-    shared.0.stop_keeper(&shared.1);
+    shared.0.lets_go(&shared.1);
     keeper.join().unwrap();
 }
 
@@ -294,4 +294,19 @@ fn an_interrupt_for_a_waiting_thread_does_not_keep_the_keeper_awake() {
         shared.1.sleep_until(|inner| inner.sent == 1);
         stop_keeper(&shared, keeper);
     });
+}
+
+#[test]
+fn a_keeper_that_is_left_alone_does_what_is_left_and_ends() {
+    for receiving in [false, true] {
+        model(move || {
+            let shared = shared();
+            shared.0.call(&shared.1, |taken| taken.receiving = receiving);
+            let keeper = start_keeper(&shared);
+            shared.0.call(&shared.1, |taken| taken.staged = true);
+            shared.0.lets_go(&shared.1);
+            keeper.join().unwrap();
+            assert_eq!(shared.1.look(|inner| inner.sent), 1);
+        });
+    }
 }

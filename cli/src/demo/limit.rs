@@ -1,0 +1,26 @@
+//! The limit of open files, of which the demo needs more than anything else in this command.
+
+use crate::failure::Failure;
+use nix::sys::resource::{Resource, getrlimit};
+use std::fs;
+
+/// What the receiver has open for each sender, and so has the demo: two pipes there, a queue and a watch over a process here.
+const EACH: u64 = 2;
+
+/// What a process has open besides, at most, with room to start a process.
+const BESIDES: u64 = 20;
+
+/// An error unless each process of a demo may have enough files open. They inherit the limit, and what was open before.
+///
+/// Beforehand, for a receiver that runs out of descriptors answers no sender, and nobody knows until the time is up.
+pub(super) fn demand_room_for(senders: u32) -> Result<(), Failure> {
+    let open = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count) as u64;
+    let needed = open + EACH * u64::from(senders) + BESIDES;
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((limit, _)) if limit < needed => Err(Failure::general(format!(
+            "a process may have {limit} files open (RLIMIT_NOFILE), and {senders} senders take {needed}; raise it (ulimit -n \
+             {needed}), or have fewer --senders"
+        ))),
+        _ => Ok(()),
+    }
+}
