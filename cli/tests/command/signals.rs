@@ -87,14 +87,21 @@ fn an_interrupt_ends_recv_also_when_nobody_reads_its_output() {
 #[test]
 fn an_interrupted_send_leaves_no_inbox() {
     for signal in heeded() {
-        let sender = lamq(&["send", "/lamq-test-nobody", "x", "--timeout", "60s"]);
+        let name = Name::new("unanswered");
+        let receiver = lamq(&["recv", &name.name]);
+        until("it is bound", || waiting(&name.name).is_some());
+        send_signal(receiver.id(), Signal::SIGSTOP);
+        let sender = lamq(&["send", &name.name, "x", "--timeout", "60s"]);
         let inbox = format!("/lamq.{}.0", sender.id());
-        until("it waits for a receiver", || waiting(&inbox).is_some());
+        until("it waits for an answer", || waiting(&inbox).is_some());
         send_signal(sender.id(), signal);
         let output = finish(sender);
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(stderr(&output), format!("lamq: interrupted by {signal}\n"));
         demand_gone(&inbox);
+        send_signal(receiver.id(), Signal::SIGTERM);
+        send_signal(receiver.id(), Signal::SIGCONT);
+        assert_eq!(finish(receiver).status.code(), Some(0));
     }
 }
 
