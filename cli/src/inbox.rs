@@ -14,7 +14,7 @@ type Shared = Arc<Mutex<Box<dyn Inbox>>>;
 
 /// A link that remembers the inbox it made.
 ///
-/// A sender has a named inbox until it is welcomed (POS-10). One that is interrupted while it waits for a receiver would
+/// A sender has a named inbox until it is welcomed (POS-10). One that is interrupted while it waits for an answer would
 /// leave the name in the kernel, for nobody else knows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Removable<L> {
