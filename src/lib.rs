@@ -53,7 +53,7 @@ pub use limits::LimitHit;
 pub use message::{Event, Message};
 pub use name::{InvalidName, QueueName};
 pub use receiver::{Receiver, ReceiverBuilder};
-pub use sender::{Sender, SenderStats};
+pub use sender::{Receipt, SendSyncError, Sender, SenderStats, Ticket};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

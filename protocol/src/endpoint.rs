@@ -4,6 +4,7 @@ use crate::{
     aside::Aside,
     lamport::{Clock, Stamp},
     number::{Number, SessionId, StreamId},
+    send::NoRoom,
     session::{Ended, Inbound, Outbound},
     wire::{self, DataFrame, Greeting, Priority, RecordCursor, Welcome},
 };
@@ -123,11 +124,27 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
     /// # Errors
     /// [`SendRefused`]; no number is used then (NUM-2).
     pub fn send(&mut self, session: SessionId, body: &[u8]) -> Result<Number, SendRefused> {
+        self.send_by(session, |outbound, clock| outbound.push(body, clock))
+    }
+
+    /// Accepts a message for sending whose delivery is waited for: the receiver tells of it at once (ACK-8).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_awaited(&mut self, session: SessionId, body: &[u8]) -> Result<Number, SendRefused> {
+        self.send_by(session, |outbound, clock| outbound.push_awaited(body, clock))
+    }
+
+    fn send_by(
+        &mut self,
+        session: SessionId,
+        push: impl FnOnce(&mut Outbound, &mut Clock) -> Result<Number, NoRoom>,
+    ) -> Result<Number, SendRefused> {
         let outbound = self.outbound.get_mut(&session).ok_or(SendRefused::Ended(Ended::Finished))?;
         if let Some(why) = outbound.shut() {
             return Err(SendRefused::Ended(why));
         }
-        let number = outbound.push(body, &mut self.clock)?;
+        let number = push(outbound, &mut self.clock)?;
         if outbound.window().has_waiting() {
             self.touch(session);
         }

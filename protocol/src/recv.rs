@@ -38,10 +38,21 @@ pub struct RecvWindow {
     /// The first and the last number that the sender asks about and was not told of (ACK-4); none if the first is larger.
     /// Of three questions the middle one is forgotten, and every number in between counts as asked about.
     solicited: (Number, Number),
+    /// The same for deliveries that the sender waits for (ACK-8).
+    awaited: (Number, Number),
 }
 
 /// How many bytes of the byte window stand for one frame that is held, however short it is (LIM-2).
 const BYTES_FOR_A_FRAME: u64 = 512;
+
+/// No number is asked about.
+const NOTHING: (Number, Number) = (Number::NONE.next(), Number::NONE);
+
+/// Asks about one more number.
+fn ask(about: &mut (Number, Number), number: Number) {
+    let (first, last) = *about;
+    *about = (if first > last { number } else { first }, number);
+}
 
 impl RecvWindow {
     /// A window that has granted nothing yet.
@@ -58,7 +69,8 @@ impl RecvWindow {
             bytes_delivered: 0,
             frames_delivered: 0,
             used_when_told: (0, 0),
-            solicited: (Number::NONE.next(), Number::NONE),
+            solicited: NOTHING,
+            awaited: NOTHING,
         }
     }
 
@@ -82,8 +94,10 @@ impl RecvWindow {
         self.bytes_received = bytes;
         self.received = frame.last();
         if frame.solicits() {
-            let (first, last) = self.solicited;
-            self.solicited = (if first > last { frame.last() } else { first }, frame.last());
+            ask(&mut self.solicited, frame.last());
+        }
+        if frame.awaits() {
+            ask(&mut self.awaited, frame.last());
         }
         Ok(Verdict::Deliver)
     }
@@ -140,10 +154,11 @@ impl RecvWindow {
         (self.owes_answer() || used || given_back || (idle && news)).then_some(new)
     }
 
-    /// Whether a number that the sender asked about has come to the session's level, and the sender was not told (ACK-4).
+    /// Whether a number that the sender asked about has come to the session's level (ACK-4) or was delivered while it waits for
+    /// that (ACK-8), and the sender was not told.
     pub fn owes_answer(&self) -> bool {
-        let (first, last) = self.solicited;
-        first <= last && self.current(0).at(self.level) >= first
+        let owed = |(first, last), come| first <= last && come >= first;
+        owed(self.solicited, self.current(0).at(self.level)) || owed(self.awaited, self.delivered)
     }
 
     /// The acknowledgement that says all there is to say (ACK-1). Grants are absolute and never taken back (CRD-3, CRD-4).
@@ -165,5 +180,6 @@ impl RecvWindow {
         self.told = acknowledgement;
         self.used_when_told = (self.frames_received, self.bytes_received);
         self.solicited.0 = self.solicited.0.max(acknowledgement.at(self.level).next());
+        self.awaited.0 = self.awaited.0.max(acknowledgement.delivered.next());
     }
 }

@@ -95,6 +95,18 @@ impl SendWindow {
     /// # Errors
     /// [`NoRoom`]; nothing has changed then.
     pub fn push(&mut self, body: &[u8], clock: &mut Clock) -> Result<Number, NoRoom> {
+        self.accept(body, clock, false)
+    }
+
+    /// As [`push`](Self::push), for a message whose delivery is waited for: it is not staged (ACK-8).
+    ///
+    /// # Errors
+    /// [`NoRoom`]; nothing has changed then.
+    pub fn push_awaited(&mut self, body: &[u8], clock: &mut Clock) -> Result<Number, NoRoom> {
+        self.accept(body, clock, true)
+    }
+
+    fn accept(&mut self, body: &[u8], clock: &mut Clock, awaited: bool) -> Result<Number, NoRoom> {
         let limit = record_limit(self.settings.frame_size);
         if body.len() > limit {
             return Err(NoRoom::TooLong { length: body.len(), limit });
@@ -113,11 +125,14 @@ impl SendWindow {
         });
         let stamp = clock.tick();
         open.push(body, stamp);
+        if awaited {
+            open.await_delivery();
+        }
         let full = !open.fits(0, stamp.next());
         self.accepted = number;
         self.bytes_accepted += body.len() as u64;
         // DAT-5: nothing to wait behind. DAT-6: full.
-        if full || !self.is_behind() {
+        if awaited || full || !self.is_behind() {
             self.seal(false);
         }
         Ok(number)

@@ -115,6 +115,14 @@ impl Outbound {
         if self.is_open() { self.window.push(body, clock) } else { Err(NoRoom::Credit) }
     }
 
+    /// As [`push`](Self::push), see [`SendWindow::push_awaited`].
+    ///
+    /// # Errors
+    /// [`NoRoom`], also while not open.
+    pub fn push_awaited(&mut self, body: &[u8], clock: &mut Clock) -> Result<Number, NoRoom> {
+        if self.is_open() { self.window.push_awaited(body, clock) } else { Err(NoRoom::Credit) }
+    }
+
     /// Closes the staged frame and asks for its acknowledgement.
     pub fn flush(&mut self) {
         self.window.seal(true);

@@ -17,6 +17,7 @@ const FLAGS: Range<usize> = 38..40;
 const BODIES: usize = 40;
 
 const FLAG_SOLICIT: u16 = 1;
+const FLAG_AWAIT: u16 = 2;
 
 const ENTRY: usize = 4;
 const ENTRY_STAMP: usize = 8;
@@ -45,6 +46,7 @@ pub struct OpenFrame {
     first_stamp: Stamp,
     last_stamp: Stamp,
     count: u16,
+    awaits: bool,
 }
 
 impl OpenFrame {
@@ -54,7 +56,16 @@ impl OpenFrame {
         buffer.clear();
         buffer.resize(BODIES, 0);
         let stamp = Stamp::default();
-        Self { bytes: buffer, index: Vec::new(), limit, first, first_stamp: stamp, last_stamp: stamp, count: 0 }
+        Self {
+            bytes: buffer,
+            index: Vec::new(),
+            limit,
+            first,
+            first_stamp: stamp,
+            last_stamp: stamp,
+            count: 0,
+            awaits: false,
+        }
     }
 
     /// Whether a message of `length` bytes with this stamp still fits.
@@ -85,6 +96,11 @@ impl OpenFrame {
         self.count += 1;
     }
 
+    /// Asks to be told as soon as the last record is delivered (ACK-8).
+    pub const fn await_delivery(&mut self) {
+        self.awaits = true;
+    }
+
     /// Number of the first record.
     pub const fn first(&self) -> Number {
         self.first
@@ -112,7 +128,8 @@ impl OpenFrame {
         put(bytes, FIRST, self.first.get().to_le_bytes());
         put(bytes, BODY_BYTES, u32::try_from(bodies.len()).expect("fits a frame").to_le_bytes());
         put(bytes, COUNT, self.count.to_le_bytes());
-        put(bytes, FLAGS, if solicit { FLAG_SOLICIT } else { 0 }.to_le_bytes());
+        let flags = if solicit { FLAG_SOLICIT } else { 0 } | if self.awaits { FLAG_AWAIT } else { 0 };
+        put(bytes, FLAGS, flags.to_le_bytes());
         header::seal(bytes, bodies);
         self.bytes
     }
@@ -133,6 +150,7 @@ pub struct DataFrame<B> {
     count: u16,
     body_bytes: u32,
     solicit: bool,
+    awaits: bool,
 }
 
 /// One message inside a frame.
@@ -169,12 +187,16 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
         }
         header::verify(bytes, BODIES..bodies_end)?;
         let (first, count, flags) = (u64_at(bytes, FIRST), u16_at(bytes, COUNT), u16_at(bytes, FLAGS));
-        if first == 0 || count == 0 || flags & !FLAG_SOLICIT != 0 || first.checked_add(u64::from(count)).is_none() {
+        if first == 0
+            || count == 0
+            || flags & !(FLAG_SOLICIT | FLAG_AWAIT) != 0
+            || first.checked_add(u64::from(count)).is_none()
+        {
             return Err(Fault::Field);
         }
         let last_stamp = verify_index(&bytes[bodies_end..], count, u64::from(body_bytes), first_stamp)?;
-        let (first, solicit) = (Number::new(first), flags & FLAG_SOLICIT != 0);
-        Ok(Self { buffer, first, first_stamp, last_stamp, count, body_bytes, solicit })
+        let (first, solicit, awaits) = (Number::new(first), flags & FLAG_SOLICIT != 0, flags & FLAG_AWAIT != 0);
+        Ok(Self { buffer, first, first_stamp, last_stamp, count, body_bytes, solicit, awaits })
     }
 
     /// Number of the first record.
@@ -200,6 +222,11 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
     /// Whether the sender asks for an acknowledgement (ACK-4).
     pub const fn solicits(&self) -> bool {
         self.solicit
+    }
+
+    /// Whether the sender waits for the delivery of the last record (ACK-8).
+    pub const fn awaits(&self) -> bool {
+        self.awaits
     }
 
     /// The buffer given to [`decode`](super::decode).

@@ -72,6 +72,25 @@ proptest! {
     }
 }
 
+#[proves("ACK-8")]
+#[test]
+fn a_delivery_that_is_waited_for_is_told_at_once_and_once() {
+    for level in [Level::Received, Level::Delivered, Level::Processed] {
+        let mut window = window(level);
+        let mut open = OpenFrame::new(Vec::new(), 512, Number::new(1));
+        (1..=2).for_each(|stamp| open.push(b"x", lamq_protocol::Stamp::new(stamp)));
+        open.await_delivery();
+        window.receive(&decode_data(open.seal(session(), false))).unwrap();
+        window.deliver(1);
+        assert_eq!(window.due(SHARE, false), None, "{level:?}: the last one is waited for");
+        window.deliver(1);
+        let due = window.due(SHARE, false).expect("both are delivered");
+        assert_eq!((due.delivered.get(), due.processed.get()), (2, 0));
+        window.told(due);
+        assert_eq!(window.due(SHARE, false), None, "{level:?}: it was told");
+    }
+}
+
 #[proves("ACK-2")]
 #[test]
 fn half_of_the_frames_used_up_is_acknowledged() {

@@ -125,7 +125,7 @@ fn what_is_reserved_is_sent_as_zero_and_refused_when_it_is_not() {
         ("greeting", 62..64, 0xFF),
         ("welcome", 60..64, 0xFF),
         ("close", 34..40, 0xFF),
-        ("data", 38..39, !1), // flags but solicit
+        ("data", 38..39, !3), // flags but solicit and await
         ("data", 39..40, 0xFF),
         ("data", index + 3..index + 4, 0x7F), // flags of a record but stamp
     ];

@@ -173,3 +173,22 @@ fn the_close_follows_all_data_and_names_the_last_number() {
     assert_eq!(taken.last().get(), 2);
     assert_eq!((close.last.get(), close.reason, *priority), (2, EndReason::Finished, Priority::Ordered));
 }
+
+#[proves("ACK-8")]
+#[test]
+fn a_message_whose_delivery_is_waited_for_is_not_staged_and_says_so() {
+    let mut bench = Bench::open(Level::Delivered, 8, 1000);
+    bench.push(1).unwrap();
+    bench.push(2).unwrap();
+    assert_eq!(bench.window.staged().map(Number::get), Some(2), "behind the first");
+    bench.window.push_awaited(b"now", &mut bench.clock).unwrap();
+    bench.push(4).unwrap();
+    let mut awaits = Vec::new();
+    bench.window.transmit(&mut |frame| {
+        let data = decode_data(frame.to_vec());
+        awaits.push((data.last().get(), data.awaits(), data.solicits()));
+        true
+    });
+    assert_eq!(awaits, [(1, false, false), (3, true, false)]);
+    assert_eq!(bench.window.staged().map(Number::get), Some(4));
+}

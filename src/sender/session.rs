@@ -1,0 +1,152 @@
+//! The session of a sender, which its clones share.
+
+use super::SenderStats;
+use crate::{
+    clock::Deadline,
+    error::{Disconnected, FlushError, FlushFailure, SendError, SendFailure},
+    pool::FrameBuffer,
+    pump::{Driver, State},
+    sync::Mutex,
+};
+use lamq_protocol::{Endpoint, Number, SessionId, endpoint::SendRefused, send::NoRoom, session::Outbound};
+use std::time::Duration;
+
+/// The last of its owners lingers.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) driver: Driver,
+    pub(super) id: SessionId,
+    pub(super) max_message_size: usize,
+    pub(super) linger: Duration,
+    /// Whether somebody has closed it, and knows what came of it.
+    pub(super) closed: Mutex<bool>,
+}
+
+/// How the core takes a message.
+pub(super) type Push = fn(&mut Endpoint<FrameBuffer>, SessionId, &[u8]) -> Result<Number, SendRefused>;
+
+impl Session {
+    pub(super) fn stats(&self) -> SenderStats {
+        self.driver.call(|state| {
+            state.step();
+            let (frames, stalls) = (*state.core.counters(), state.stalls);
+            state.core.outbound(self.id).map_or_else(SenderStats::default, |outbound| {
+                let (window, known) = (outbound.window(), outbound.window().acknowledged());
+                SenderStats {
+                    sent: window.accepted().get(),
+                    received: known.received.get(),
+                    delivered: known.delivered.get(),
+                    processed: known.processed.get(),
+                    stalls,
+                    frames,
+                }
+            })
+        })
+    }
+
+    /// Sends a message within `timeout`, or however long it takes. Returns its number.
+    pub(super) fn send<M: AsRef<[u8]>>(
+        &self,
+        message: M,
+        push: Push,
+        timeout: Option<Duration>,
+    ) -> Result<Number, SendError<M>> {
+        let body = message.as_ref();
+        let first = self.driver.call(|state| {
+            let first = self.try_push(state, body, push);
+            state.stalls += u64::from(first.is_none());
+            first
+        });
+        let result = first.or_else(|| {
+            // Read only now: the clock costs as much as all else that is done for a short message.
+            let deadline = timeout.map_or(Deadline::Never, Deadline::after);
+            self.driver.wait(deadline, |state| {
+                state.step();
+                self.try_push(state, body, push).or_else(|| {
+                    // Whoever waits for credit sends what is staged, and asks to be told.
+                    state.core.with_outbound(self.id, Outbound::flush);
+                    state.transmit(false);
+                    None
+                })
+            })
+        });
+        result.unwrap_or(Err(SendFailure::Timeout)).map_err(|failure| SendError { message, failure })
+    }
+
+    /// `None`: no room at present.
+    fn try_push(&self, state: &mut State, body: &[u8], push: Push) -> Option<Result<Number, SendFailure>> {
+        // An acknowledgement that is waiting may say that there is nothing to stage behind (DAT-5).
+        if state.core.outbound(self.id)?.window().staged().is_none() {
+            state.step();
+        }
+        let result = match push(&mut state.core, self.id, body) {
+            Ok(number) => Ok(number),
+            Err(SendRefused::NoRoom(NoRoom::Credit)) => return None,
+            Err(SendRefused::NoRoom(NoRoom::TooLong { length, limit })) => Err(SendFailure::TooLong { length, limit }),
+            Err(SendRefused::Ended(why)) => Err(SendFailure::Disconnected(Disconnected { why })),
+        };
+        state.transmit(false);
+        Some(result)
+    }
+
+    /// Waits until all that was sent before is acknowledged.
+    pub(super) fn flush(&self, deadline: Deadline) -> Result<(), FlushError> {
+        self.settle(deadline, Outbound::flush, false)
+    }
+
+    /// Waits until all is acknowledged, and the session is over.
+    pub(super) fn close(&self, timeout: Duration) -> Result<(), FlushError> {
+        *self.closed.lock() = true;
+        self.settle(Deadline::after(timeout), Outbound::close, true)
+    }
+
+    /// Waits until the receiving application has been handed this message (CAL-7).
+    pub(super) fn await_delivery(&self, number: Number, deadline: Deadline) -> Result<(), FlushFailure> {
+        let outcome = self.driver.wait(deadline, |state| {
+            state.step();
+            let outbound = state.core.outbound(self.id)?;
+            if outbound.window().acknowledged().delivered >= number {
+                return Some(Ok(()));
+            }
+            outbound.ended().map(|why| Err(FlushFailure::Disconnected(Disconnected { why })))
+        });
+        outcome.unwrap_or(Err(FlushFailure::Timeout))
+    }
+
+    /// Begins with `action`, then waits until all is acknowledged and, with `ended`, the session is over.
+    fn settle(&self, deadline: Deadline, action: fn(&mut Outbound), ended: bool) -> Result<(), FlushError> {
+        let mut target = None;
+        let outcome = self.driver.wait(deadline, |state| {
+            if target.is_none() {
+                state.core.with_outbound(self.id, action);
+                target = state.core.outbound(self.id).map(|outbound| outbound.window().accepted());
+            }
+            state.step();
+            let outbound = state.core.outbound(self.id)?;
+            match outbound.ended() {
+                // A receiver that left after it acknowledged everything leaves nothing undone.
+                over if Some(outbound.window().settled()) >= target && (!ended || over.is_some()) => Some(Ok(())),
+                Some(why) => Some(Err(FlushFailure::Disconnected(Disconnected { why }))),
+                None => None,
+            }
+        });
+        outcome.unwrap_or(Err(FlushFailure::Timeout)).map_err(|why| {
+            let numbers = self.driver.call(|state| {
+                let window = state.core.outbound(self.id).map(Outbound::window);
+                window.map_or((Number::NONE, Number::NONE), |window| (window.accepted(), window.settled()))
+            });
+            FlushError { accepted: numbers.0, acknowledged: numbers.1, why }
+        })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !*self.closed.lock()
+            && self.driver.is_ours()
+            && let Err(error) = self.close(self.linger)
+        {
+            tracing::warn!(target: "lamq", %error, "a sender was dropped");
+        }
+    }
+}

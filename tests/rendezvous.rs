@@ -1,0 +1,94 @@
+//! The synchronous send: it returns when the receiving application has the message, and not before.
+
+use lamq::{
+    Departure, Disconnected, Ended, Event, FlushFailure, Level, Receiver, SendFailure, SendSyncError, Sender,
+    link::Memory,
+};
+use lamq_proves::proves;
+use std::{thread, time::Duration};
+
+/// Only there to fail instead of hang.
+const WATCHDOG: Duration = Duration::from_secs(20);
+
+/// How long a test gives to something that must not happen.
+const SHORT: Duration = Duration::from_millis(50);
+
+fn pair(level: Level) -> (Sender, Receiver) {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).manual_acknowledge().bind("/meet").unwrap();
+    let sender = Sender::builder().link(space).level(level).linger(Duration::ZERO).connect("/meet").unwrap();
+    (sender, receiver)
+}
+
+#[proves("CAL-7", "ACK-8")]
+#[test]
+fn a_synchronous_send_returns_only_when_the_application_has_the_message() {
+    for level in [Level::Received, Level::Delivered, Level::Processed] {
+        let (sender, receiver) = pair(level);
+        thread::scope(|scope| {
+            let sending = scope.spawn(|| sender.send_sync("baton").unwrap());
+            // The receiver's process has long taken it, the application has not.
+            while sender.stats().received == 0 {}
+            thread::sleep(SHORT);
+            assert!(!sending.is_finished(), "{level:?}");
+            let message = receiver.recv_timeout(WATCHDOG).unwrap();
+            assert_eq!(sending.join().unwrap().number(), message.number());
+        });
+    }
+}
+
+#[proves("CAL-8", "CAL-1")]
+#[test]
+fn a_late_synchronous_send_leaves_a_ticket_and_one_without_room_is_handed_back() {
+    let (sender, receiver) = pair(Level::Delivered);
+    let Err(SendSyncError::Unknown { ticket, why }) = sender.send_sync_timeout("late", SHORT) else {
+        panic!("no ticket")
+    };
+    assert_eq!((ticket.number(), why), (1, FlushFailure::Timeout));
+    assert_eq!(ticket.wait(SHORT).unwrap_err(), FlushFailure::Timeout);
+    while sender.send_timeout([0; 4000], SHORT).is_ok() {}
+    let sent = sender.stats().sent;
+    let Err(SendSyncError::NotSent(back)) = sender.send_sync_timeout([1; 4000], SHORT) else {
+        panic!("there is no room")
+    };
+    assert_eq!((back.message, back.failure), ([1; 4000], SendFailure::Timeout));
+    assert_eq!(sender.stats().sent, sent);
+    assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"late");
+    assert_eq!(ticket.wait(WATCHDOG).unwrap().number(), 1);
+}
+
+#[proves("CAL-8", "DTH-3")]
+#[test]
+fn a_synchronous_send_ends_with_its_receiver_and_says_whether_the_message_was_taken() {
+    let (sender, receiver) = pair(Level::Delivered);
+    let closed = FlushFailure::Disconnected(Disconnected { why: Ended::ClosedByPeer });
+    thread::scope(|scope| {
+        let sending = scope.spawn(|| sender.send_sync("unread"));
+        while sender.stats().received == 0 {}
+        receiver.close();
+        let Err(SendSyncError::Unknown { ticket, why }) = sending.join().unwrap() else { panic!("nobody took it") };
+        assert_eq!((why, ticket.wait(WATCHDOG)), (closed, Err(closed)));
+    });
+    let Err(SendSyncError::NotSent(back)) = sender.send_sync("too late") else { panic!("there is nobody") };
+    assert_eq!(back.message, "too late");
+}
+
+#[test]
+fn clones_share_a_stream_and_the_last_one_ends_it() {
+    let (sender, receiver) = pair(Level::Delivered);
+    thread::scope(|scope| {
+        for clone in [sender.clone(), sender.clone()] {
+            scope.spawn(move || (0..500).for_each(|_| assert!(clone.send_timeout("x", WATCHDOG).is_ok())));
+        }
+        for number in 1..=1000 {
+            assert_eq!(receiver.recv_timeout(WATCHDOG).unwrap().number(), number);
+        }
+    });
+    let clone = sender.clone();
+    drop(sender);
+    clone.send("still open").unwrap();
+    assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"still open");
+    drop(clone);
+    let departed = |event| matches!(event, Event::Departed { departure: Departure::Left, last: 1001, .. });
+    assert!(departed(receiver.recv_event(Some(WATCHDOG)).unwrap()));
+}
