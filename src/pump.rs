@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) part: Part,
     /// Whether frames or deaths were taken that another thread may sleep for.
     pub(crate) progressed: bool,
+    /// Whether the inbox was looked into.
+    served: bool,
     /// Messages that found no credit when they were to be sent.
     pub(crate) stalls: u64,
 }
@@ -79,6 +81,7 @@ impl State {
             retry_soon: false,
             staged: Vec::new(),
             progressed: false,
+            served: false,
             stalls: 0,
         }
     }
@@ -150,6 +153,7 @@ impl State {
         if away {
             self.read(true);
             self.look_around();
+            self.served = false; // that was not a call
         }
         let again = std::mem::take(&mut self.retry_soon);
         self.transmit(away || again);
@@ -175,6 +179,7 @@ impl State {
     /// Takes frames. Returns whether any came, and whether the inbox was found empty.
     fn read(&mut self, all: bool) -> (bool, bool) {
         let mut came = false;
+        self.served = true;
         for _ in 0..FRAMES_PER_STEP {
             if !all && self.core.has_event() {
                 return (came, false);

@@ -10,6 +10,7 @@ use std::{
     io,
     os::fd::BorrowedFd,
     sync::atomic::{AtomicU32, Ordering},
+    thread,
     time::Duration,
 };
 
@@ -47,6 +48,16 @@ fn greetings_and_acknowledgements_are_served_for_a_silent_receiver() {
     assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"b");
     of_delivered.flush_timeout(WATCHDOG).unwrap();
     of_received.close(WATCHDOG).unwrap();
+}
+
+#[proves("CAL-6")]
+#[test]
+fn a_receiver_that_only_asks_for_its_counters_is_served_too() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).bind("/counters").unwrap();
+    let connecting = thread::spawn(move || Sender::builder().link(space).wait(WATCHDOG).connect("/counters"));
+    while receiver.stats().accepted == 0 && !connecting.is_finished() {}
+    connecting.join().unwrap().unwrap();
 }
 
 #[proves("CAL-6")]

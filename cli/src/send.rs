@@ -7,16 +7,16 @@ use crate::{
     signals::Blocked,
 };
 use clap::Args;
-use lamq::{ConnectError, FlushError, FlushFailure, Level, SendFailure, Sender, SenderStats, link::Posix};
+use lamq::{
+    ConnectError, FlushError, FlushFailure, Level, SendFailure, SendSyncError, Sender, SenderStats, link::Posix,
+};
 use nix::sys::signal::Signal;
 use std::{
     ffi::OsString,
     io::{self, BufRead, Read},
-    mem,
     os::unix::ffi::OsStrExt,
     process,
-    sync::{Arc, OnceLock, Weak},
-    thread,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -35,6 +35,9 @@ pub(crate) struct SendArgs {
     /// Messages on standard input end with a NUL byte instead of a newline.
     #[arg(short = '0', conflicts_with = "messages")]
     nul: bool,
+    /// Send each message only when the receiver has taken the one before.
+    #[arg(long)]
+    sync: bool,
 }
 
 /// How much input is read at a time.
@@ -58,8 +61,8 @@ pub(crate) fn run(arguments: &SendArgs) -> Result<(), Failure> {
         interrupted(signal, shared.get()).report();
         process::exit(Exit::Failure as i32);
     })?;
-    let sender = Arc::new(connect(arguments, link)?);
-    connected.get_or_init(|| Arc::downgrade(&sender));
+    let sender = connect(arguments, link)?;
+    connected.get_or_init(|| sender.clone());
     match send_all(&sender, arguments) {
         Ok(()) => {
             let sent = finish(sender, arguments.timeout)?;
@@ -68,7 +71,7 @@ pub(crate) fn run(arguments: &SendArgs) -> Result<(), Failure> {
         }
         Err(Unsent::Receiver(failure)) => {
             // All has been said: dropped, it would wait and warn.
-            _ = close(sender, Duration::ZERO);
+            _ = sender.close(Duration::ZERO);
             Err(failure)
         }
         Err(Unsent::Input(what)) => Err(Failure::general(match finish(sender, arguments.timeout) {
@@ -80,12 +83,9 @@ pub(crate) fn run(arguments: &SendArgs) -> Result<(), Failure> {
 }
 
 /// What is known of the messages when a signal ends it all.
-fn interrupted(signal: Signal, sender: Option<&Weak<Sender>>) -> Failure {
-    // None also when it is being closed: then all is acknowledged, or it has been said what is not.
-    let Some(sender) = sender.and_then(Weak::upgrade) else { return Failure::interrupted(signal) };
+fn interrupted(signal: Signal, sender: Option<&Sender>) -> Failure {
+    let Some(sender) = sender else { return Failure::interrupted(signal) };
     let SenderStats { sent, processed, .. } = sender.stats();
-    // Should nobody else have it any more: dropped, it would wait and warn.
-    mem::forget(sender);
     Failure::general(format!("interrupted by {signal}: {} sent, {processed} acknowledged", counted(sent, "message")))
 }
 
@@ -99,9 +99,7 @@ fn connect(arguments: &SendArgs, link: Removable<Posix>) -> Result<Sender, Failu
             let remedy = format!("start one with `lamq recv {name}`, or wait longer with --timeout");
             Failure::new(Exit::Timeout, format!("{error}; {remedy}"))
         }
-        ConnectError::Stalled { .. } => {
-            Failure::new(Exit::Timeout, format!("{error}; it may be stopped, or out of descriptors"))
-        }
+        ConnectError::Stalled { .. } => Failure::new(Exit::Timeout, error),
         _ => Failure::general(error),
     })?;
     tracing::info!(target: "lamq", name, "connected");
@@ -109,15 +107,14 @@ fn connect(arguments: &SendArgs, link: Removable<Posix>) -> Result<Sender, Failu
 }
 
 /// Waits until all is acknowledged, and ends the session. Returns how many messages there were.
-fn finish(sender: Arc<Sender>, timeout: Duration) -> Result<u64, Failure> {
+fn finish(sender: Sender, timeout: Duration) -> Result<u64, Failure> {
     let patience = Patience::new(Some(timeout));
-    // Not by closing it at once: while this waits, an interrupt finds the sender, and says how far it came.
     if let Err(error) = sender.flush_timeout(timeout) {
-        _ = close(sender, Duration::ZERO);
+        _ = sender.close(Duration::ZERO);
         return Err(unacknowledged(error));
     }
     let sent = sender.stats().sent;
-    close(sender, patience.left().unwrap_or_default()).map_err(|_| {
+    sender.close(patience.left().unwrap_or_default()).map_err(|_| {
         let waited = humantime::format_duration(timeout);
         let what = "all is acknowledged, but the receiver did not confirm the end of the session";
         Failure::new(Exit::Timeout, format!("{what} within {waited} (--timeout)"))
@@ -125,21 +122,11 @@ fn finish(sender: Arc<Sender>, timeout: Duration) -> Result<u64, Failure> {
     Ok(sent)
 }
 
-fn close(sender: Arc<Sender>, timeout: Duration) -> Result<(), FlushError> {
-    match Arc::into_inner(sender) {
-        Some(sender) => sender.close(timeout),
-        // The thread that waits for signals has it, and is about to end the process.
-        None => loop {
-            thread::park();
-        },
-    }
-}
-
 fn send_all(sender: &Sender, arguments: &SendArgs) -> Result<(), Unsent> {
     if arguments.messages.is_empty() {
         return send_input(sender, arguments);
     }
-    arguments.messages.iter().try_for_each(|message| send_one(sender, message.as_bytes(), arguments.timeout))
+    arguments.messages.iter().try_for_each(|message| send_one(sender, message.as_bytes(), arguments))
 }
 
 fn send_input(sender: &Sender, arguments: &SendArgs) -> Result<(), Unsent> {
@@ -157,7 +144,7 @@ fn send_input(sender: &Sender, arguments: &SendArgs) -> Result<(), Unsent> {
             let limit = "the limit, set by the receiver's inbox (its setting `frame_size`)";
             return Err(Unsent::Input(format!("{}: it has more than {most} bytes, {limit}", not_sent(sender))));
         }
-        send_one(sender, &message, arguments.timeout)?;
+        send_one(sender, &message, arguments)?;
         message.clear();
         if input.buffer().is_empty() {
             // Whatever comes next may take its time: nothing stays behind in a half-full frame.
@@ -177,21 +164,35 @@ fn not_sent(sender: &Sender) -> String {
     format!("message {} was not sent", sender.stats().sent + 1)
 }
 
-fn send_one(sender: &Sender, message: &[u8], timeout: Duration) -> Result<(), Unsent> {
-    let number = sender.send_timeout(message, timeout).map_err(|error| {
-        let what = format!("{}: {}", not_sent(sender), error.failure);
-        let exit = match error.failure {
-            SendFailure::Timeout => Exit::Timeout,
-            SendFailure::Disconnected(_) => Exit::PeerGone,
-            _ => return Unsent::Input(what),
-        };
-        let SenderStats { sent, processed, .. } = sender.stats();
-        let before = match sent - processed {
-            0 => String::new(),
-            open => format!("; {open} of the {sent} before it {} not acknowledged", is_or_are(open)),
-        };
-        Unsent::Receiver(Failure::new(exit, what + &before))
-    })?;
+fn send_one(sender: &Sender, message: &[u8], arguments: &SendArgs) -> Result<(), Unsent> {
+    let number = if arguments.sync {
+        sender.send_sync_timeout(message, arguments.timeout).map(|receipt| receipt.number()).map_err(|error| {
+            match error {
+                SendSyncError::NotSent(error) => refused(sender, error.failure),
+                SendSyncError::Unknown { why: FlushFailure::Timeout, .. } => {
+                    Unsent::Receiver(Failure::new(Exit::Timeout, error.to_string()))
+                }
+                SendSyncError::Unknown { .. } => Unsent::Receiver(Failure::new(Exit::PeerGone, error.to_string())),
+            }
+        })?
+    } else {
+        sender.send_timeout(message, arguments.timeout).map_err(|error| refused(sender, error.failure))?
+    };
     tracing::trace!(target: "lamq", number, bytes = message.len(), "sent");
     Ok(())
+}
+
+fn refused(sender: &Sender, failure: SendFailure) -> Unsent {
+    let what = format!("{}: {failure}", not_sent(sender));
+    let exit = match failure {
+        SendFailure::Timeout => Exit::Timeout,
+        SendFailure::Disconnected(_) => Exit::PeerGone,
+        _ => return Unsent::Input(what),
+    };
+    let SenderStats { sent, processed, .. } = sender.stats();
+    let before = match sent - processed {
+        0 => String::new(),
+        open => format!("; {open} of the {sent} before it {} not acknowledged", is_or_are(open)),
+    };
+    Unsent::Receiver(Failure::new(exit, what + &before))
 }

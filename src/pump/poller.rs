@@ -100,6 +100,10 @@ impl World<State> for Poller {
         state.leaves_work(watched)
     }
 
+    fn take_served(&self, state: &mut State) -> bool {
+        std::mem::take(&mut state.served)
+    }
+
     fn upkeep(&self, state: &mut State, away: bool) -> Upkeep {
         state.upkeep(away)
     }

@@ -37,7 +37,10 @@ pub(crate) trait World<S> {
     /// wake up for a frame, for room, for a death.
     fn leaves_work(&self, state: &S, watched: bool) -> bool;
 
-    /// What the keeper does at a tick. `away`: no call has ended since the last tick, and none waits.
+    /// Whether steps have looked for what came, since it was last asked: a call without that does nothing that the keeper would.
+    fn take_served(&self, state: &mut S) -> bool;
+
+    /// What the keeper does at a tick. `away`: no call has served since the last tick, and none waits.
     fn upkeep(&self, state: &mut S, away: bool) -> Upkeep;
 
     /// The time between two ticks of the keeper.
@@ -63,7 +66,7 @@ struct Inner<S> {
     interrupted: bool,
     /// Threads parked on `changed`.
     parked: usize,
-    /// Calls that have ended.
+    /// Calls that have ended, and have served.
     calls: u64,
     keeper: keeper::Place,
     /// No further call will come.

@@ -214,3 +214,19 @@ fn foreign_and_owned_queues_are_refused_and_left_alone() {
     assert!(error.contains(&std::process::id().to_string()), "{error}");
     drop(receiver);
 }
+
+#[proves("CAL-7")]
+#[test]
+fn with_sync_each_message_waits_until_the_one_before_was_taken() {
+    let name = Name::new("sync");
+    let receiver = Receiver::bind(name.name.as_str()).unwrap();
+    let sender = lamq(&["send", "--sync", &name.name, "one", "two", "three"]);
+    for (number, text) in (1..).zip(["one", "two", "three"]) {
+        until("it has come", || receiver.stats().data_frames == number);
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(receiver.stats().data_frames, number, "{text} was not taken yet");
+        assert_eq!(&*receiver.recv().unwrap(), text.as_bytes());
+    }
+    assert!(matches!(receiver.recv_event(None), Ok(Event::Departed { departure: Departure::Left, .. })));
+    assert!(finish(sender).status.success());
+}

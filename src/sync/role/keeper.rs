@@ -118,7 +118,7 @@ impl<S> Role<S> {
 
     /// A call ends: wakes the keeper if it sleeps and has something to do now.
     pub(super) fn end_call(&self, inner: &mut Inner<S>, world: &impl World<S>) -> KeeperWanted {
-        inner.calls = inner.calls.wrapping_add(1);
+        inner.calls = inner.calls.wrapping_add(u64::from(world.take_served(&mut inner.state)));
         match inner.keeper {
             Place::Absent => return world.leaves_work(&inner.state, false),
             Place::Parked if world.leaves_work(&inner.state, false) => {

@@ -54,6 +54,7 @@ impl Kernel {
 struct Taken {
     frames: Vec<u8>,
     progressed: bool,
+    served: bool,
     receiving: bool,
     staged: bool,
 }
@@ -85,11 +86,16 @@ impl World<Taken> for Arc<Kernel> {
         taken.staged || (taken.receiving && !watched)
     }
 
+    fn take_served(&self, taken: &mut Taken) -> bool {
+        std::mem::take(&mut taken.served)
+    }
+
     fn upkeep(&self, taken: &mut Taken, away: bool) -> Upkeep {
         let mut sent = usize::from(std::mem::take(&mut taken.staged));
         if away {
             let before = taken.frames.len();
             step(self, taken);
+            taken.served = false;
             sent += taken.frames.len() - before;
         }
         if sent > 0 {
@@ -135,6 +141,7 @@ fn shared() -> Shared {
 /// As the pump does: takes whatever is there, also what others wait for.
 fn step(kernel: &Kernel, taken: &mut Taken) {
     let arrived = std::mem::take(&mut kernel.inner.lock().unwrap().frames);
+    taken.served = true;
     taken.progressed |= !arrived.is_empty();
     taken.frames.extend(arrived);
 }
