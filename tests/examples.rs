@@ -44,3 +44,26 @@ fn fan_in_gets_every_message_of_every_sender_in_order() {
     assert_eq!(text_of(&output), lines.concat());
     demand_gone(&format!("/lamq-fan-in-{pid}"));
 }
+
+#[test]
+fn rendezvous_hands_over_nothing_before_the_receiver_begins() {
+    let (pid, output) = run("rendezvous");
+    let lines: Vec<_> = text_of(&output).lines().collect();
+    assert_eq!(lines, ["the receiver begins", "handed over: first", "handed over: second", "handed over: third"]);
+    demand_gone(&format!("/lamq-rendezvous-{pid}"));
+}
+
+#[test]
+fn ten_integers_are_printed_as_they_come() {
+    let (pid, output) = run("ten_integers");
+    let text = text_of(&output);
+    assert_eq!(text.lines().count(), 11);
+    assert!(text.starts_with("have [1]\nhave [1, 2]\n"), "{text}");
+    assert!(text.ends_with("\nthe child has left; the sum is 55\n"), "{text}");
+    demand_gone(&format!("/lamq-ten-integers-{pid}"));
+}
+
+#[test]
+fn threads_share_both_ends() {
+    assert_eq!(text_of(&run("threads").1), "3000 pieces of work, each done once\n");
+}
