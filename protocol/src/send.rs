@@ -133,7 +133,8 @@ impl SendWindow {
         self.bytes_accepted += body.len() as u64;
         // DAT-5: nothing to wait behind. DAT-6: full.
         if awaited || full || !self.is_behind() {
-            self.seal(false);
+            // DAT-7: what comes next is staged until this one is known to be received.
+            self.seal(!full && !awaited);
         }
         Ok(number)
     }
@@ -184,7 +185,7 @@ impl SendWindow {
             self.release();
         }
         if !self.is_behind() {
-            self.seal(false);
+            self.seal(true); // DAT-7
         }
         Ok(true)
     }

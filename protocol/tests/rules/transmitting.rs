@@ -189,6 +189,27 @@ fn a_message_whose_delivery_is_waited_for_is_not_staged_and_says_so() {
         awaits.push((data.last().get(), data.awaits(), data.solicits()));
         true
     });
-    assert_eq!(awaits, [(1, false, false), (3, true, false)]);
+    assert_eq!(awaits, [(1, false, true), (3, true, false)]);
     assert_eq!(bench.window.staged().map(Number::get), Some(4));
+}
+
+#[proves("DAT-7")]
+#[test]
+fn a_frame_that_leaves_before_it_is_full_asks_for_the_acknowledgement_that_frees_the_next() {
+    let mut bench = Bench::open(Level::Delivered, 8, PLENTY);
+    let asks = |bench: &mut Bench| {
+        let mut asks = Vec::new();
+        bench.window.transmit(&mut |frame| {
+            let data = decode_data(frame.to_vec());
+            asks.push((data.last().get(), data.solicits()));
+            true
+        });
+        asks
+    };
+    bench.push(1).unwrap();
+    assert_eq!(asks(&mut bench), [(1, true)], "on its own");
+    (2..=4).for_each(|_| _ = bench.push(200).unwrap());
+    assert_eq!(asks(&mut bench), [(3, false)], "full");
+    bench.received(3);
+    assert_eq!(asks(&mut bench), [(4, true)], "staged until the one before was acknowledged");
 }
