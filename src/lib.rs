@@ -28,6 +28,7 @@ compile_error!("lamq is built on the message queues, pidfds and file locks of Li
 mod clock;
 mod connect;
 mod error;
+pub mod inspect;
 mod limits;
 pub mod link;
 mod message;

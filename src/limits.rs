@@ -39,7 +39,7 @@ pub enum LimitHit {
     /// `RLIMIT_MSGQUEUE`.
     #[error(
         "a queue of {asked} costs {cost} bytes, and this user's queues may have {limit} bytes together (RLIMIT_MSGQUEUE); end \
-         programs that hold queues, remove queues that killed ones have left (`lamq recv NAME --timeout 1ms`), ask for a \
+         programs that hold queues, remove queues that killed ones have left (`lamq rm --stale`), ask for a \
          smaller one, or raise the limit (ulimit -q)"
     )]
     UserBytes {
@@ -99,8 +99,50 @@ impl LimitHit {
     }
 }
 
+/// The limits as they are now, for this process and in its IPC namespace. `u64::MAX` is no limit, 0 one that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Most slots of a queue: `fs.mqueue.msg_max`.
+    pub msg_max: u64,
+    /// Most bytes of a message: `fs.mqueue.msgsize_max`.
+    pub msgsize_max: u64,
+    /// Most queues in this IPC namespace, of all users together: `fs.mqueue.queues_max`.
+    pub queues_max: u64,
+    /// Most bytes of all queues of a user, and how far he may raise it: `RLIMIT_MSGQUEUE`.
+    pub queue_bytes: (u64, u64),
+    /// Most files that a process may have open, and how far it may raise it: `RLIMIT_NOFILE`.
+    pub open_files: (u64, u64),
+    /// This process has `CAP_SYS_RESOURCE`, which spares it the first three.
+    pub exempt: bool,
+}
+
+impl Limits {
+    /// Asks the kernel.
+    pub fn read() -> Self {
+        Self {
+            msg_max: sysctl("mqueue/msg_max"),
+            msgsize_max: sysctl("mqueue/msgsize_max"),
+            queues_max: sysctl("mqueue/queues_max"),
+            queue_bytes: getrlimit(Resource::RLIMIT_MSGQUEUE).unwrap_or_default(),
+            open_files: getrlimit(Resource::RLIMIT_NOFILE).unwrap_or_default(),
+            exempt: is_exempt(),
+        }
+    }
+}
+
+/// Whether the kernel lets this process have larger and more queues: `capable(CAP_SYS_RESOURCE)`, in the first user namespace alone.
+fn is_exempt() -> bool {
+    const CAP_SYS_RESOURCE: u32 = 24;
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let status = read("/proc/self/status");
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
+    let is_first = read("/proc/self/uid_map").split_whitespace().eq(["0", "0", "4294967295"]);
+    is_first && mask.is_some_and(|mask| mask >> CAP_SYS_RESOURCE & 1 == 1)
+}
+
 /// What the kernel charges a user for a queue: `mqueue_get_inode` in `ipc/mqueue.c`.
-fn cost(Geometry { slots, frame_size }: Geometry) -> u64 {
+pub fn cost(Geometry { slots, frame_size }: Geometry) -> u64 {
     const PER_MESSAGE: u64 = 48 + 48; // struct msg_msg, struct posix_msg_tree_node
     slots as u64 * (frame_size as u64 + PER_MESSAGE)
 }

@@ -3,14 +3,18 @@
 
 mod clock;
 mod demo;
+mod doctor;
 mod failure;
 mod inbox;
 mod log;
+mod ls;
+mod manual;
 mod recv;
+mod rm;
 mod send;
 mod signals;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Ordered, acknowledged, flow-controlled messages between processes, on POSIX message queues.
@@ -28,7 +32,12 @@ struct Cli {
 enum Command {
     Send(send::SendArgs),
     Recv(recv::RecvArgs),
+    Ls(ls::LsArgs),
+    Rm(rm::RmArgs),
+    Doctor(doctor::DoctorArgs),
     Demo(demo::DemoArgs),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
     /// A process of the demo; only the demo itself starts one.
     #[command(hide = true)]
     DemoMember(demo::MemberArgs),
@@ -42,6 +51,11 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Send(arguments) => send::run(arguments),
         Command::Recv(arguments) => recv::run(arguments),
+        Command::Ls(arguments) => ls::run(arguments),
+        Command::Rm(arguments) => rm::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Completions(arguments) => manual::complete(&Cli::command(), arguments),
+        Command::Man(arguments) => manual::describe(Cli::command(), arguments),
         Command::Demo(arguments) => demo::run(arguments, cli.verbose),
         Command::DemoMember(arguments) => return demo::run_member(arguments, cli.verbose),
     };

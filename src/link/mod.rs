@@ -11,10 +11,11 @@ use std::{fmt, io, os::fd::BorrowedFd};
 
 mod memory;
 mod posix;
-mod sys;
+pub(crate) mod sys;
 
 pub use memory::Memory;
 pub use posix::Posix;
+pub(crate) use posix::{check, is_running};
 pub(crate) use sys::{process_id, retry};
 
 /// Who owns an inbox.

@@ -74,7 +74,10 @@ impl Link for Posix {
         if geometry.frame_size < MIN_FRAME_SIZE {
             return Err(OpenError::Untrusted(Distrust::FrameSize { size: geometry.frame_size }));
         }
-        let Some(owner) = queue.owner().map_err(open_error)? else { return Err(OpenError::Absent) };
+        // Pid 0: somebody looks whether it can be removed, and has the lock for a moment.
+        let Some(owner) = queue.owner().map_err(open_error)?.filter(|owner| owner.pid != 0) else {
+            return Err(OpenError::Absent);
+        };
         let pidfd = match sys::open_pidfd(owner.pid) {
             Ok(pidfd) => pidfd,
             Err(Errno::ESRCH) if queue.owner().map_err(open_error)? == Some(owner) => {
@@ -135,7 +138,7 @@ fn try_bind(name: &QueueName, owner: Owner, geometry: Geometry) -> Result<Bound,
 }
 
 /// Whether a queue is one of ours to use (POS-2).
-fn check(status: Status) -> Result<(), Distrust> {
+pub(crate) fn check(status: Status) -> Result<(), Distrust> {
     let ours = sys::user_id();
     if status.uid != ours {
         Err(Distrust::OtherUser { uid: status.uid, ours })
@@ -147,7 +150,7 @@ fn check(status: Status) -> Result<(), Distrust> {
 }
 
 /// Whether the process exists and is no zombie.
-fn is_running(pid: u32) -> bool {
+pub(crate) fn is_running(pid: u32) -> bool {
     sys::open_pidfd(pid).and_then(|pidfd| sys::has_ended(&pidfd)).is_ok_and(|ended| !ended)
 }
 

@@ -13,7 +13,7 @@ use nix::{
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Read and write for the owner only; the sticky bit is the mark of lamq (POS-2).
-pub(super) const MODE: u32 = 0o1600;
+pub(crate) const MODE: u32 = 0o1600;
 
 /// Bits of a lock's length that carry the pid: `PID_MAX_LIMIT` of Linux is 2^22 (POS-3).
 const PID_BITS: u32 = 22;
@@ -28,15 +28,18 @@ pub(crate) fn user_id() -> u32 {
 
 /// An open queue; closed when dropped, which `nix` does not do.
 #[derive(Debug)]
-pub(super) struct Queue(Option<MqdT>);
+pub(crate) struct Queue(Option<MqdT>);
 
 /// What `fstat` says of a queue.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Status {
-    pub(super) uid: u32,
+pub(crate) struct Status {
+    pub(crate) uid: u32,
     /// Permission bits with set-id and sticky bits.
-    pub(super) mode: u32,
-    pub(super) links: u64,
+    pub(crate) mode: u32,
+    pub(crate) links: u64,
+    /// With the inode: which queue it is, whatever its name.
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
 }
 
 impl Drop for Queue {
@@ -56,7 +59,7 @@ impl AsFd for Queue {
 
 impl Queue {
     /// A new queue; `EEXIST` when the name is taken.
-    pub(super) fn create(name: &QueueName, geometry: Geometry) -> Result<Self, Errno> {
+    pub(crate) fn create(name: &QueueName, geometry: Geometry) -> Result<Self, Errno> {
         let member = |value: usize| mq_attr_member_t::try_from(value).unwrap_or(mq_attr_member_t::MAX);
         let attributes = MqAttr::new(0, member(geometry.slots), member(geometry.frame_size), 0);
         let flags =
@@ -70,13 +73,21 @@ impl Queue {
     }
 
     /// An existing queue, to read and write.
-    pub(super) fn open(name: &QueueName) -> Result<Self, Errno> {
+    pub(crate) fn open(name: &QueueName) -> Result<Self, Errno> {
         Self::open_with(name, MQ_OFlag::O_RDWR)
     }
 
     /// An existing queue, to write.
-    pub(super) fn open_to_write(name: &QueueName) -> Result<Self, Errno> {
+    pub(crate) fn open_to_write(name: &QueueName) -> Result<Self, Errno> {
         Self::open_with(name, MQ_OFlag::O_WRONLY)
+    }
+
+    /// An existing queue, to look at: for that one permission is as good as the other.
+    pub(crate) fn open_to_inspect(name: &QueueName) -> Result<Self, Errno> {
+        match Self::open_with(name, MQ_OFlag::O_RDONLY) {
+            Err(Errno::EACCES) => Self::open_to_write(name),
+            result => result,
+        }
     }
 
     fn open_with(name: &QueueName, access: MQ_OFlag) -> Result<Self, Errno> {
@@ -85,35 +96,46 @@ impl Queue {
     }
 
     /// Sends without waiting; `EAGAIN` when full.
-    pub(super) fn try_send(&self, frame: &[u8], priority: u32) -> Result<(), Errno> {
+    pub(crate) fn try_send(&self, frame: &[u8], priority: u32) -> Result<(), Errno> {
         retry(|| mq_send(self.descriptor(), frame, priority))
     }
 
     /// Receives without waiting; `EAGAIN` when empty.
-    pub(super) fn try_recv(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+    pub(crate) fn try_recv(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         let mut priority = 0;
         retry(|| mq_receive(self.descriptor(), buffer, &mut priority))
     }
 
-    pub(super) fn geometry(&self) -> Result<Geometry, Errno> {
+    pub(crate) fn geometry(&self) -> Result<Geometry, Errno> {
         let attributes = mq_getattr(self.descriptor())?;
         let member = |value: mq_attr_member_t| usize::try_from(value).unwrap_or(0);
         Ok(Geometry { slots: member(attributes.maxmsg()), frame_size: member(attributes.msgsize()) })
     }
 
-    pub(super) fn status(&self) -> Result<Status, Errno> {
+    /// How many messages lie in it.
+    pub(crate) fn waiting(&self) -> Result<usize, Errno> {
+        Ok(usize::try_from(mq_getattr(self.descriptor())?.curmsgs()).unwrap_or(0))
+    }
+
+    pub(crate) fn status(&self) -> Result<Status, Errno> {
         let stat = fstat(self)?;
-        Ok(Status { uid: stat.st_uid, mode: stat.st_mode & !SFlag::S_IFMT.bits(), links: stat.st_nlink })
+        Ok(Status {
+            uid: stat.st_uid,
+            mode: stat.st_mode & !SFlag::S_IFMT.bits(),
+            links: stat.st_nlink,
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        })
     }
 
     /// Takes the owner lock (POS-3); `EAGAIN` when somebody has it.
-    pub(super) fn lock(&self, owner: Owner) -> Result<(), Errno> {
+    pub(crate) fn lock(&self, owner: Owner) -> Result<(), Errno> {
         let lock = write_lock(length_of(owner));
         retry(|| fcntl(self, FcntlArg::F_OFD_SETLK(&lock))).map(drop)
     }
 
     /// Who holds the owner lock through another descriptor than this one (POS-3).
-    pub(super) fn owner(&self) -> Result<Option<Owner>, Errno> {
+    pub(crate) fn owner(&self) -> Result<Option<Owner>, Errno> {
         let mut lock = write_lock(1);
         retry(|| fcntl(self, FcntlArg::F_OFD_GETLK(&mut lock)))?;
         let held = i32::from(lock.l_type) != libc::F_UNLCK;
@@ -126,20 +148,31 @@ impl Queue {
 }
 
 /// Removes a name. Only the holder of its owner lock may do so (POS-7).
-pub(super) fn unlink(name: &QueueName) -> Result<(), Errno> {
+pub(crate) fn unlink(name: &QueueName) -> Result<(), Errno> {
     retry(|| mq_unlink(name.as_str()))
 }
 
 /// A descriptor that becomes readable when the process ends, zombies included (`pidfd_open(2)`). `ESRCH` when it is gone, or in
 /// a namespace that we do not see.
-pub(super) fn open_pidfd(pid: u32) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_pidfd(pid: u32) -> Result<OwnedFd, Errno> {
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::ESRCH)?;
     pidfd_open(pid, PidfdFlags::empty()).map_err(|error| Errno::from_raw(error.raw_os_error()))
 }
 
+/// A directory of the queues of our IPC namespace, wherever they are mounted or not. Needs `CAP_SYS_ADMIN`.
+pub(crate) fn open_directory() -> Result<OwnedFd, Errno> {
+    use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+    let mount = || {
+        let context = fsopen("mqueue", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&context)?;
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+    };
+    mount().map_err(|error: rustix::io::Errno| Errno::from_raw(error.raw_os_error()))
+}
+
 /// Whether a pidfd says that its process has ended.
-pub(super) fn has_ended(pidfd: &OwnedFd) -> Result<bool, Errno> {
+pub(crate) fn has_ended(pidfd: &OwnedFd) -> Result<bool, Errno> {
     let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     retry(|| poll(&mut fds, PollTimeout::ZERO)).map(|ready| ready > 0)
 }

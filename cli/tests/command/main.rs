@@ -1,7 +1,10 @@
 //! The command as users and scripts meet it: exit codes, output, transfer, signals, the demo.
 
+mod cleaning;
 mod common;
 mod demo;
 mod exit_codes;
+mod manual;
 mod signals;
+mod tools;
 mod transfer;
