@@ -129,6 +129,8 @@ impl ReceiverBuilder {
 
 /// The receiving end of a channel: messages of each sender in order, none missing and none twice (PRO-1).
 ///
+/// It belongs to the process that made it: a forked child must not use its copy, whose drop does nothing.
+///
 /// Dropping it removes the queue's name and tells the senders; see [`close`](Self::close).
 #[derive(Debug)]
 pub struct Receiver {

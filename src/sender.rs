@@ -24,6 +24,8 @@ pub use rendezvous::{Receipt, SendSyncError, Ticket};
 /// it are packed together; they leave when the frame is full, when what is before them is acknowledged, with
 /// [`flush`](Self::flush), with any call that waits, and after a millisecond or two (DAT-6).
 ///
+/// It belongs to the process that made it: a forked child must not use its copy, whose drop does nothing.
+///
 /// Clones share the session: their messages are numbered as one stream. When the last one is dropped, it waits until all is
 /// acknowledged, no longer than the [linger](SenderBuilder::linger).
 #[derive(Clone, Debug)]
