@@ -93,24 +93,44 @@ impl SenderBuilder {
     {
         let name = name.try_into().map_err(InvalidName::from)?;
         let deadline = Deadline::after(self.wait);
-        let mut outbox = self.await_receiver(&name, deadline)?;
+        let outbox = self.await_receiver(&name, deadline)?;
         let greeter = self.greeter(&name)?;
-        let system = |source| ConnectError::Inbox(BindError::system(&name, source));
+        match self.open_session(&greeter, &name, outbox, deadline) {
+            Ok(limit) => Ok(Sender::new(greeter.driver, greeter.session, limit, self.linger)),
+            Err(error) => {
+                // What could not be said to that receiver need not be said any more.
+                greeter.driver.call(|state| state.give_up(greeter.session));
+                Err(error)
+            }
+        }
+    }
+
+    /// Greets one receiver after the other until one welcomes us. Returns the longest message that it takes.
+    fn open_session(
+        &self,
+        greeter: &Greeter,
+        name: &QueueName,
+        mut outbox: Box<dyn Outbox>,
+        deadline: Deadline,
+    ) -> Result<usize, ConnectError> {
+        let system = |source| ConnectError::Inbox(BindError::system(name, source));
         loop {
             let (pid, limit) = (outbox.owner().pid, record_limit(outbox.geometry().frame_size));
-            self.greet(&greeter, outbox).map_err(system)?;
+            self.greet(greeter, outbox).map_err(system)?;
             match greeter.await_answer(deadline) {
                 Answer::Open => {
                     // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
                     greeter.driver.call(|state| state.inbox.unlink()).map_err(system)?;
-                    return Ok(Sender::new(greeter.driver, greeter.session, limit, self.linger));
+                    return Ok(limit);
                 }
-                Answer::Ended(Ended::Refused(refusal)) => return Err(ConnectError::Refused { name, refusal }),
+                Answer::Ended(Ended::Refused(refusal)) => {
+                    return Err(ConnectError::Refused { name: name.clone(), refusal });
+                }
                 Answer::Ended(_) | Answer::Gone => {
-                    greeter.driver.call(|state| state.remove_peer(greeter.session));
-                    outbox = self.await_receiver(&name, deadline)?;
+                    greeter.driver.call(|state| state.give_up(greeter.session));
+                    outbox = self.await_receiver(name, deadline)?;
                 }
-                Answer::Late => return Err(ConnectError::Stalled { name, pid, waited: self.wait }),
+                Answer::Late => return Err(ConnectError::Stalled { name: name.clone(), pid, waited: self.wait }),
             }
         }
     }

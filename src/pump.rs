@@ -1,6 +1,7 @@
 //! THE loop: link to core to link. Never waits; what to sleep on while waiting is in [`poller`], who waits in [`driver`].
 
 use crate::{
+    clock::Deadline,
     error::OpenError,
     link::{Inbox, Link, Outbox, Owner},
     name::QueueName,
@@ -15,7 +16,11 @@ use lamq_protocol::{
     wire::Priority,
 };
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
-use std::{collections::BTreeMap, io};
+use poller::BLOCKED_TICK;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 mod driver;
 mod poller;
@@ -28,7 +33,11 @@ pub(crate) struct State {
     pub(crate) core: Endpoint<FrameBuffer>,
     pub(crate) inbox: Box<dyn Inbox>,
     link: Arc<dyn Link>,
-    peers: BTreeMap<SessionId, Peer>,
+    peers: BTreeMap<SessionId, Box<dyn Outbox>>,
+    /// Those whose inbox has no room: registered in the epoll until it has.
+    blocked: BTreeSet<SessionId>,
+    /// When to look next whether they are still there.
+    next_look: Deadline,
     pool: Pool,
     epoll: Arc<Epoll>,
     /// A call of the system failed, which is to be tried again at the next tick.
@@ -55,15 +64,12 @@ pub(crate) enum Part {
     Closed,
 }
 
-#[derive(Debug)]
-struct Peer {
-    outbox: Box<dyn Outbox>,
-    /// Registered for room in the peer's inbox.
-    blocked: bool,
-}
-
 /// How many frames one step takes from the inbox at most, so that a flood cannot outlast a deadline.
 const FRAMES_PER_STEP: usize = 64;
+
+/// How many frames a sender may have unacknowledged without watching its inbox, which has room for ten answers: one is
+/// acknowledged twice at most, when it is delivered and when the receiver is idle.
+const FRAMES_UNWATCHED: usize = 4;
 
 /// How many such steps empty any inbox: `HARD_MSGMAX` of Linux is 65,536 frames.
 const MAX_DRAIN: usize = (1 << 16) / FRAMES_PER_STEP;
@@ -77,6 +83,8 @@ impl State {
             inbox,
             link,
             peers: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            next_look: Deadline::Now,
             epoll,
             retry_soon: false,
             staged: Vec::new(),
@@ -89,16 +97,16 @@ impl State {
     /// Registers the link of a session.
     pub(crate) fn add_peer(&mut self, session: SessionId, outbox: Box<dyn Outbox>) -> io::Result<()> {
         self.epoll.add(outbox.bell(), EpollEvent::new(EpollFlags::EPOLLIN, session.get()))?;
-        self.peers.insert(session, Peer { outbox, blocked: false });
+        self.peers.insert(session, outbox);
         Ok(())
     }
 
     /// Forgets the link of a session.
     pub(crate) fn remove_peer(&mut self, session: SessionId) {
         if let Some(peer) = self.peers.remove(&session) {
-            _ = self.epoll.delete(peer.outbox.bell());
-            if peer.blocked {
-                _ = self.epoll.delete(peer.outbox.writable());
+            _ = self.epoll.delete(peer.bell());
+            if self.blocked.remove(&session) {
+                _ = self.epoll.delete(peer.writable());
             }
         }
     }
@@ -118,7 +126,7 @@ impl State {
             let mut failed = None;
             let blocked = self.core.transmit(idle, &mut |session, priority, frame| {
                 let Some(peer) = peers.get_mut(&session) else { return true };
-                peer.outbox.try_send(priority, frame).unwrap_or_else(|error| {
+                peer.try_send(priority, frame).unwrap_or_else(|error| {
                     tracing::warn!(target: "lamq", %session, %error, "a frame could not be sent, it is tried again");
                     *retry_soon = true;
                     failed = Some(session);
@@ -135,12 +143,21 @@ impl State {
         }
     }
 
-    /// Whether something is left to do that no call need do.
-    fn leaves_work(&self, watched: bool) -> bool {
-        (self.part != Part::Sender && !watched)
-            || self.retry_soon
-            || self.core.wants_idle_transmit()
-            || self.core.staged().next().is_some()
+    /// Gives a session up that the receiver has not answered.
+    pub(crate) fn give_up(&mut self, session: SessionId) {
+        self.core.forget(session);
+        self.remove_peer(session);
+    }
+
+    /// Whether something is left to say that no call need say.
+    fn is_unsaid(&self) -> bool {
+        self.retry_soon || self.core.wants_idle_transmit() || self.core.staged().next().is_some()
+    }
+
+    /// Whether something may come that is to be served: a greeting, or more acknowledgements than the inbox has room for, so that
+    /// the receiver could not say its last word.
+    fn is_awaiting(&self) -> bool {
+        self.part != Part::Sender || self.core.frames_kept() > FRAMES_UNWATCHED
     }
 
     /// What the keeper does at a tick (CAL-6). Only when `away` may it take frames: nobody sleeps for them then.
@@ -160,7 +177,7 @@ impl State {
         self.staged.extend(self.core.staged());
         if !self.staged.is_empty() || (self.retry_soon && !away) {
             Upkeep::Tick
-        } else if away && self.leaves_work(false) {
+        } else if away && (self.is_unsaid() || self.is_awaiting()) {
             Upkeep::Watch
         } else {
             Upkeep::Rest
@@ -168,10 +185,12 @@ impl State {
     }
 
     fn watch_room(&mut self, session: SessionId) {
-        let Some(peer) = self.peers.get_mut(&session).filter(|peer| !peer.blocked) else { return };
-        let event = EpollEvent::new(EpollFlags::EPOLLOUT, session.get());
-        match self.epoll.add(peer.outbox.writable(), event) {
-            Ok(()) => peer.blocked = true,
+        let Some(peer) = self.peers.get(&session).filter(|_| !self.blocked.contains(&session)) else { return };
+        if self.blocked.is_empty() {
+            self.next_look = Deadline::after(BLOCKED_TICK);
+        }
+        match self.epoll.add(peer.writable(), EpollEvent::new(EpollFlags::EPOLLOUT, session.get())) {
+            Ok(()) => _ = self.blocked.insert(session),
             Err(_) => self.retry_soon = true,
         }
     }
@@ -242,7 +261,7 @@ impl State {
 
     /// Whether the peer of a session is known to be dead, or gone from its inbox.
     pub(crate) fn is_gone(&self, session: SessionId) -> bool {
-        self.peers.get(&session).is_some_and(|peer| matches!(peer.outbox.is_alive(), Ok(false)))
+        self.peers.get(&session).is_some_and(|peer| matches!(peer.is_alive(), Ok(false)))
     }
 
     /// Reads the inbox empty. A full inbox is the most there can be, unless somebody goes on writing.
@@ -257,22 +276,39 @@ impl State {
     /// Looks at everything rare without waiting: room in peers' inboxes, deaths. Returns whether something happened.
     pub(crate) fn look_around(&mut self) -> bool {
         let mut events = [EpollEvent::empty(); 16];
-        let Ok(count) = self.epoll.wait(&mut events, EpollTimeout::ZERO) else { return false };
-        let mut happened = false;
+        let count = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
+        let mut happened = self.look_after_blocked();
         for event in &events[..count] {
             let Some(session) = SessionId::new(event.data()) else { continue };
-            let Some(peer) = self.peers.get_mut(&session) else { continue };
+            let Some(peer) = self.peers.get(&session) else { continue };
             happened = true;
-            if event.events().contains(EpollFlags::EPOLLOUT) && peer.blocked {
-                _ = self.epoll.delete(peer.outbox.writable());
-                peer.blocked = false;
+            if event.events().contains(EpollFlags::EPOLLOUT) && self.blocked.remove(&session) {
+                _ = self.epoll.delete(peer.writable());
                 self.core.retry(session);
-            } else if !peer.outbox.is_alive().unwrap_or(true) {
-                self.drain(); // DTH-2: what the dead one sent is in the inbox by now
-                self.core.handle_death(session); // DTH-3: the waiting step that follows sees it
-                self.remove_peer(session);
+            } else if !peer.is_alive().unwrap_or(false) {
+                self.bury(session); // its bell has rung, whatever the lock may say
             }
         }
         happened
+    }
+
+    /// Looks now and then whether peers are still there that take nothing: the room may never come, and no bell rings when one
+    /// leaves whose process lives on (DTH-1).
+    fn look_after_blocked(&mut self) -> bool {
+        if self.blocked.is_empty() || !self.next_look.has_passed() {
+            return false;
+        }
+        self.next_look = Deadline::after(BLOCKED_TICK);
+        let gone: Vec<_> = self.blocked.iter().copied().filter(|session| self.is_gone(*session)).collect();
+        for session in &gone {
+            self.bury(*session);
+        }
+        !gone.is_empty()
+    }
+
+    fn bury(&mut self, session: SessionId) {
+        self.drain(); // DTH-2: what the dead one sent is in the inbox by now
+        self.core.handle_death(session); // DTH-3: the waiting step that follows sees it
+        self.remove_peer(session);
     }
 }

@@ -94,7 +94,7 @@ impl ReceiverBuilder {
     }
 
     /// How long closing or dropping the receiver waits for room in the inboxes of its senders, to tell them what was delivered.
-    /// They have it at once unless they are stopped. Default: 5 s.
+    /// There is room at once, unless a sender is stopped. Default: 5 s.
     #[must_use]
     pub fn linger(mut self, linger: Duration) -> Self {
         self.linger = linger;

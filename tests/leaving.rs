@@ -5,17 +5,26 @@ use lamq::{
     SendFailure, Sender,
     link::{Geometry, Inbox, Link, Memory, Outbox, Owner, Posix},
 };
+use lamq_protocol::wire::Priority;
 use lamq_proves::proves;
-use nix::unistd::{Pid, gettid};
+use nix::{
+    errno::Errno,
+    mqueue::mq_unlink,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::eventfd::{EfdFlags, EventFd},
+    unistd::{Pid, gettid},
+};
 use std::{
-    fs, process,
+    fs, io,
+    os::fd::{AsFd, BorrowedFd},
+    process,
     sync::{
         Arc, Barrier,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Only there to fail instead of hang.
@@ -59,33 +68,184 @@ fn a_receiver_that_is_closed_ends_the_calls_of_all_threads() {
     assert!(Receiver::builder().link(space).bind("/closed").is_ok());
 }
 
+/// A link whose outboxes find no room while the gate is shut.
+#[derive(Clone, Debug)]
+struct Gated<L> {
+    link: L,
+    gate: Arc<Gate>,
+}
+
+/// An eventfd at its greatest value is not writable: shut.
+#[derive(Debug)]
+struct Gate(EventFd);
+
+#[derive(Debug)]
+struct GatedOutbox(Box<dyn Outbox>, Arc<Gate>);
+
+impl Gate {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(EventFd::from_flags(EfdFlags::EFD_NONBLOCK).unwrap()))
+    }
+
+    fn shut(&self) {
+        self.0.write(u64::MAX - 1).unwrap();
+    }
+
+    fn open(&self) {
+        self.0.read().unwrap();
+    }
+
+    fn is_open(&self) -> bool {
+        poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO).unwrap() == 1
+    }
+}
+
+impl<L: Link> Link for Gated<L> {
+    fn bind(&self, name: &QueueName, owner: Owner, geometry: Geometry) -> Result<Box<dyn Inbox>, BindError> {
+        self.link.bind(name, owner, geometry)
+    }
+
+    fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError> {
+        Ok(Box::new(GatedOutbox(self.link.open(name)?, Arc::clone(&self.gate))))
+    }
+}
+
+impl Outbox for GatedOutbox {
+    fn try_send(&mut self, priority: Priority, frame: &[u8]) -> io::Result<bool> {
+        if self.1.is_open() { self.0.try_send(priority, frame) } else { Ok(false) }
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.0.geometry()
+    }
+
+    fn writable(&self) -> BorrowedFd<'_> {
+        self.1.0.as_fd()
+    }
+
+    fn bell(&self) -> BorrowedFd<'_> {
+        self.0.bell()
+    }
+
+    fn owner(&self) -> Owner {
+        self.0.owner()
+    }
+
+    fn is_alive(&self) -> io::Result<bool> {
+        self.0.is_alive()
+    }
+}
+
+/// A receiver whose words to its sender go through the gate, and which has been handed a message.
+fn receiver_behind_a_gate(name: &str, linger: Duration) -> (Receiver, Sender, Arc<Gate>) {
+    let gate = Gate::new();
+    let link = Gated { link: Posix, gate: Arc::clone(&gate) };
+    let receiver = Receiver::builder().link(link).frame_size(512).linger(linger).bind(name).unwrap();
+    let sender = Sender::connect(name).unwrap();
+    gate.shut();
+    sender.send("delivered").unwrap();
+    assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"delivered");
+    (receiver, sender, gate)
+}
+
+fn demand_gone(name: &str) {
+    assert_eq!(mq_unlink(name), Err(Errno::ENOENT), "{name} was left behind");
+}
+
 #[proves("CLO-5", "PRO-2")]
 #[test]
 fn a_receiver_that_is_dropped_waits_for_room_to_tell_what_was_delivered() {
-    let space = Memory::new();
-    let receiver = bind(space.clone(), "/dropped");
-    let sender = Sender::builder().link(space).connect("/dropped").unwrap();
-    let sent = fill(&sender);
-    for number in 1..=sent {
-        assert_eq!(receiver.recv_timeout(WATCHDOG).unwrap().number(), number);
-    }
+    let name = format!("/lamq-test-{}-dropped", process::id());
+    let (receiver, sender, gate) = receiver_behind_a_gate(&name, WATCHDOG);
     thread::scope(|scope| {
-        scope.spawn(move || drop(receiver));
-        // Without waiting, it would be gone by now, and its last words with it.
-        thread::sleep(Duration::from_millis(50));
-        sender.flush_timeout(WATCHDOG).unwrap();
+        let (tell, told) = mpsc::channel();
+        let dropping = scope.spawn(move || {
+            tell.send(gettid()).unwrap();
+            drop(receiver);
+        });
+        wait_until_asleep(told.recv().unwrap());
+        assert!(!dropping.is_finished());
+        gate.open();
+        dropping.join().unwrap();
     });
+    sender.flush_timeout(WATCHDOG).unwrap();
+    demand_gone(&name);
 }
 
-/// Sends until there is no credit. The sender asks for the acknowledgement of many frames, and reads none from now on: its inbox
-/// has room for ten.
-fn fill(sender: &Sender) -> u64 {
+#[proves("DTH-3", "CLO-5")]
+#[test]
+fn what_found_no_room_when_an_endpoint_was_dropped_is_said_later() {
+    let name = format!("/lamq-test-{}-later", process::id());
+    let (receiver, sender, gate) = receiver_behind_a_gate(&name, Duration::ZERO);
+    // It does not wait, and its process does not end.
+    drop(receiver);
+    demand_gone(&name);
+    assert_eq!(sender.stats().delivered, 0);
+    gate.open();
+    sender.flush_timeout(WATCHDOG).unwrap();
+    let closed = sender.close(WATCHDOG);
+    assert!(!closed.is_err_and(|error| error.why == FlushFailure::Timeout));
+}
+
+#[proves("DTH-1")]
+#[test]
+fn a_sender_that_has_left_and_takes_nothing_is_forgotten() {
+    let name = format!("/lamq-test-{}-forgotten", process::id());
+    let (receiver, sender, _shut) = receiver_behind_a_gate(&name, WATCHDOG);
+    _ = sender.close(Duration::ZERO);
+    let start = Instant::now();
+    receiver.close();
+    assert!(start.elapsed() < WATCHDOG, "it waited for room that cannot come any more");
+    drop(receiver);
+    demand_gone(&name);
+}
+
+#[proves("CAL-6")]
+#[test]
+fn a_sender_that_sends_no_more_makes_room_for_the_last_word() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).frame_size(512).linger(WATCHDOG).bind("/quiet").unwrap();
+    let sender = Sender::builder().link(space).connect("/quiet").unwrap();
+    // It asks for the acknowledgement of many of its frames; its inbox has room for ten.
     let mut sent = 0;
     while sender.send_timeout([0; 200], Duration::from_millis(100)).is_ok() {
         sent += 1;
     }
-    assert!(sent > 20);
-    sent
+    assert!(sent > 100);
+    for number in 1..=sent {
+        assert_eq!(receiver.recv_timeout(WATCHDOG).unwrap().number(), number);
+    }
+    let start = Instant::now();
+    receiver.close();
+    assert!(start.elapsed() < WATCHDOG, "its sender is not stopped, it is only silent");
+    sender.flush_timeout(WATCHDOG).unwrap();
+}
+
+#[test]
+fn a_clone_that_waits_for_room_ends_when_another_one_closes() {
+    let space = Memory::new();
+    let receiver = bind(space.clone(), "/clones");
+    let sender = Sender::builder().link(space).connect("/clones").unwrap();
+    while sender.send_timeout([0; 400], Duration::from_millis(100)).is_ok() {}
+    thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        let waiting = [tell.clone(), tell].map(|tell| {
+            let sender = sender.clone();
+            scope.spawn(move || {
+                tell.send(gettid()).unwrap();
+                sender.send_timeout([0; 400], WATCHDOG).map_err(|error| error.failure)
+            })
+        });
+        told.iter().take(2).for_each(wait_until_asleep);
+        let closing = scope.spawn(move || sender.close(WATCHDOG));
+        for clone in waiting {
+            let finished = Disconnected { why: Ended::Finished };
+            assert_eq!(clone.join().unwrap(), Err(SendFailure::Disconnected(finished)));
+        }
+        assert!(!closing.is_finished(), "nothing is acknowledged yet");
+        while receiver.recv_timeout(Duration::from_millis(10)).is_ok() || !closing.is_finished() {}
+        closing.join().unwrap().unwrap();
+    });
 }
 
 fn wait_until_asleep(id: Pid) {
@@ -149,22 +309,7 @@ fn connect_to_a_closed_one(link: &(impl Link + Clone + 'static), name: &str) {
 #[test]
 fn whoever_comes_when_a_receiver_has_closed_is_told() {
     connect_to_a_closed_one(&Memory::new(), "/closing");
-    connect_to_a_closed_one(&Posix, &format!("/lamq-test-{}-closing", process::id()));
-}
-
-#[proves("DTH-3", "CLO-5")]
-#[test]
-fn what_found_no_room_when_an_endpoint_was_dropped_is_said_later() {
-    let name = format!("/lamq-test-{}-later", process::id());
-    let receiver = Receiver::builder().frame_size(512).linger(Duration::ZERO).bind(name.as_str()).unwrap();
-    let sender = Sender::connect(name.as_str()).unwrap();
-    let sent = fill(&sender);
-    for number in 1..=sent {
-        assert_eq!(receiver.recv_timeout(WATCHDOG).unwrap().number(), number);
-    }
-    // It finds the sender's inbox full of acknowledgements, does not wait, and its process does not end.
-    drop(receiver);
-    sender.flush_timeout(WATCHDOG).unwrap();
-    let error = sender.close(WATCHDOG);
-    assert!(!error.is_err_and(|error| error.why == FlushFailure::Timeout));
+    let name = format!("/lamq-test-{}-closing", process::id());
+    connect_to_a_closed_one(&Posix, &name);
+    demand_gone(&name);
 }

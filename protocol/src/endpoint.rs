@@ -170,6 +170,11 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
         self.outbound.iter().filter_map(|(id, outbound)| Some((*id, outbound.window().staged()?)))
     }
 
+    /// How many frames are kept because they are not acknowledged, see [`SendWindow::frames_kept`](crate::send::SendWindow).
+    pub fn frames_kept(&self) -> usize {
+        self.outbound.values().map(|outbound| outbound.window().frames_kept()).sum()
+    }
+
     /// Drops a session in which we sent, with all that is known of it. A living receiver is told nothing: see
     /// [`Outbound::close`].
     pub fn forget(&mut self, session: SessionId) -> Option<Outbound> {
@@ -289,8 +294,11 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
         self.fresh = true;
     }
 
-    /// The application leaves: every sender is told (CLO-5).
+    /// The application leaves: every sender is told (CLO-5), and what was not handed out never will be. Of senders that come
+    /// later, the same is to be said again.
     pub fn leave(&mut self) {
+        self.ready.clear();
+        self.handed = None;
         self.inbound.values_mut().for_each(|incoming| incoming.session.close());
         self.touched.extend(self.inbound.keys());
         self.fresh = true;

@@ -220,6 +220,11 @@ impl SendWindow {
         self.bytes_sealed + self.open.as_ref().map_or(0, OpenFrame::frame_bytes)
     }
 
+    /// How many frames are not acknowledged, the staged one apart.
+    pub fn frames_kept(&self) -> usize {
+        self.sealed.len()
+    }
+
     /// Whether frames wait for the link.
     pub const fn has_waiting(&self) -> bool {
         self.waiting > 0

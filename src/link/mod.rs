@@ -104,7 +104,8 @@ pub trait Outbox: Send + fmt::Debug {
     /// Writable (`POLLOUT`) while there is room.
     fn writable(&self) -> BorrowedFd<'_>;
 
-    /// Readable (`POLLIN`) when the owner may have died: the time to ask [`is_alive`](Self::is_alive).
+    /// Readable (`POLLIN`) when the owner has died: the time to ask [`is_alive`](Self::is_alive). It need not be when an owner
+    /// gives the inbox up and its process lives on: then its close says so, and whoever finds no room asks now and then.
     fn bell(&self) -> BorrowedFd<'_>;
 
     /// Who owned the inbox when it was opened.

@@ -33,6 +33,9 @@ pub(super) struct Poller {
 /// When a call of the system failed for want of memory, say: how long until it is tried again.
 const RETRY_TICK: Duration = Duration::from_millis(10);
 
+/// How often to look whether a peer is still there whose inbox has no room: nothing rings when it leaves and its process lives on.
+pub(super) const BLOCKED_TICK: Duration = Duration::from_millis(250);
+
 /// How long a message may be staged, give or take as much again (DAT-6).
 const STAGE_TICK: Duration = Duration::from_millis(1);
 
@@ -72,19 +75,23 @@ fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
 }
 
 impl World<State> for Poller {
-    /// Whether something is to be tried again soon.
-    type Plan = bool;
+    /// When to look again, though nothing has happened.
+    type Plan = Option<Duration>;
 
-    fn plan(&self, state: &mut State) -> bool {
-        std::mem::take(&mut state.retry_soon)
+    fn plan(&self, state: &mut State) -> Option<Duration> {
+        if std::mem::take(&mut state.retry_soon) {
+            Some(RETRY_TICK)
+        } else {
+            (!state.blocked.is_empty()).then_some(BLOCKED_TICK)
+        }
     }
 
     fn take_progress(&self, state: &mut State) -> bool {
         std::mem::take(&mut state.progressed)
     }
 
-    fn sleep(&self, retry_soon: bool, deadline: Deadline) {
-        let deadline = if retry_soon { deadline.at_most(RETRY_TICK) } else { deadline };
+    fn sleep(&self, again: Option<Duration>, deadline: Deadline) {
+        let deadline = again.map_or(deadline, |again| deadline.at_most(again));
         sleep_on([readable(&self.inbox), readable(&self.epoll.0)], deadline);
     }
 
@@ -96,8 +103,12 @@ impl World<State> for Poller {
         _ = self.interrupt.read();
     }
 
-    fn leaves_work(&self, state: &State, watched: bool) -> bool {
-        state.leaves_work(watched)
+    fn is_unsaid(&self, state: &State) -> bool {
+        state.is_unsaid()
+    }
+
+    fn is_awaiting(&self, state: &State) -> bool {
+        state.is_awaiting()
     }
 
     fn take_served(&self, state: &mut State) -> bool {
@@ -112,8 +123,8 @@ impl World<State> for Poller {
         self.tick
     }
 
-    fn watch(&self, retry_soon: bool) {
-        let deadline = if retry_soon { Deadline::after(RETRY_TICK) } else { Deadline::Never };
+    fn watch(&self, again: Option<Duration>) {
+        let deadline = again.map_or(Deadline::Never, Deadline::after);
         sleep_on([readable(&self.inbox), readable(&self.epoll.0), readable(&self.evict)], deadline);
     }
 

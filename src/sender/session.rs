@@ -119,6 +119,7 @@ impl Session {
         let outcome = self.driver.wait(deadline, |state| {
             if target.is_none() {
                 state.core.with_outbound(self.id, action);
+                state.progressed |= ended; // for clones that wait for room: there will be none
                 target = state.core.outbound(self.id).map(|outbound| outbound.window().accepted());
             }
             state.step();

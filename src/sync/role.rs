@@ -33,9 +33,11 @@ pub(crate) trait World<S> {
     /// Takes an interrupt back.
     fn clear_interrupt(&self);
 
-    /// Whether a call that ends now leaves something to do for the keeper. `watched`: the keeper sleeps in the kernel, and would
-    /// wake up for a frame, for room, for a death.
-    fn leaves_work(&self, state: &S, watched: bool) -> bool;
+    /// Whether something is left to say that no call need say.
+    fn is_unsaid(&self, state: &S) -> bool;
+
+    /// Whether something may come that is to be served.
+    fn is_awaiting(&self, state: &S) -> bool;
 
     /// Whether steps have looked for what came, since it was last asked: a call without that does nothing that the keeper would.
     fn take_served(&self, state: &mut S) -> bool;

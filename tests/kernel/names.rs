@@ -6,7 +6,7 @@ use crate::{
     world::{Dice, MODE, Name, Raw, WATCHDOG, dead_pid, wait_until},
 };
 use lamq::{
-    BindError, QueueName, Receiver, Sender,
+    BindError, ConnectError, QueueName, Receiver, Sender,
     link::{Geometry, Link, Owner, Posix},
 };
 use lamq_protocol::Epoch;
@@ -16,7 +16,7 @@ use nix::{
     sys::{signal::Signal, stat::fstat},
 };
 use std::{
-    process, thread,
+    fs, process, thread,
     time::{Duration, Instant},
 };
 
@@ -130,6 +130,28 @@ fn a_sender_whose_receiver_left_without_an_answer_finds_the_next_one() {
         assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"hello");
         sending.join().unwrap();
     });
+}
+
+/// Role: greets a receiver that takes nothing, a few times in vain.
+pub(crate) fn connect_in_vain(name: &str) {
+    let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+    let before = threads();
+    for _ in 0..3 {
+        let error = Sender::builder().wait(Duration::from_millis(20)).connect(name).unwrap_err();
+        assert!(matches!(error, ConnectError::Stalled { .. }), "{error}");
+        assert!(!Name::of_sender(process::id()).exists(), "its inbox waits to be answered");
+        assert_eq!(threads(), before);
+    }
+}
+
+#[test]
+fn a_sender_that_could_not_even_greet_leaves_nothing() {
+    let name = Name::new("in-vain");
+    let full = Raw::create(name.as_str()).unwrap();
+    assert!(full.lock(process::id(), epoch()));
+    while full.send(b"no more room", 0) {}
+    Process::start("connect-in-vain", name.as_str()).finish();
+    name.remove();
 }
 
 /// How often a binder without the check of POS-6 has to fall into the trap, until the one with it has proven itself.

@@ -19,6 +19,7 @@ type Role = fn(&str);
 const ROLES: &[(&str, Role)] = &[
     ("bind-often", names::bind_often),
     ("connect-beside", names::connect_beside),
+    ("connect-in-vain", names::connect_in_vain),
     ("consume", flood::consume),
     ("greet", owner::greet),
     ("idle", idle),

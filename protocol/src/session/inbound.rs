@@ -43,6 +43,10 @@ enum RecvState {
         told: bool,
         gone: bool,
     },
+    /// The application has left: no more data will be taken, and nothing is left but to say so.
+    Left {
+        gone: bool,
+    },
 }
 
 /// The receiving side of a session.
@@ -123,8 +127,9 @@ impl Inbound {
     /// The sender is dead, and all it ever sent has been handled (DTH-2).
     pub fn handle_death(&mut self) {
         self.depart(Departure::Died);
-        if let RecvState::Draining { gone, .. } = &mut self.state {
-            *gone = true;
+        match &mut self.state {
+            RecvState::Draining { gone, .. } | RecvState::Left { gone } => *gone = true,
+            RecvState::Open => {}
         }
         self.close = None;
     }
@@ -137,12 +142,17 @@ impl Inbound {
         }
     }
 
-    /// The application leaves: the sender is told, behind a last acknowledgement (CLO-5).
+    /// The application leaves: the sender is told, once, behind a last acknowledgement (CLO-5), and the session is over.
     pub fn close(&mut self) {
-        let waits = matches!(self.state, RecvState::Draining { departure: Departure::Left, gone: false, .. });
-        if self.is_open() || waits {
+        let (gone, listens) = match self.state {
+            RecvState::Left { gone } => (gone, false),
+            RecvState::Open => (false, true),
+            RecvState::Draining { departure, gone, .. } => (gone, departure == Departure::Left && !gone),
+        };
+        if listens {
             self.close = Some(EndReason::Finished);
         }
+        self.state = RecvState::Left { gone };
     }
 
     /// The next message is handed to the application; only now may it be acknowledged as delivered (PRO-2).
@@ -179,6 +189,7 @@ impl Inbound {
                 let owes = departure == Departure::Left && !self.window.is_settled();
                 told && (gone || (self.close.is_none() && !owes))
             }
+            RecvState::Left { gone } => gone || self.close.is_none(),
         }
     }
 
@@ -187,8 +198,9 @@ impl Inbound {
     pub fn due(&self, share: u64, idle: bool) -> Option<Acknowledgement> {
         let listens = match self.state {
             RecvState::Open | RecvState::Draining { departure: Departure::Left, gone: false, .. } => true,
-            RecvState::Draining { departure: Departure::Violated(_), gone: false, .. } => self.close.is_some(),
-            RecvState::Draining { .. } => false,
+            RecvState::Draining { departure: Departure::Violated(_), gone: false, .. }
+            | RecvState::Left { gone: false } => self.close.is_some(),
+            RecvState::Draining { .. } | RecvState::Left { .. } => false,
         };
         let ends = self.close.is_some() || !self.is_open();
         self.window.due(share, idle || ends).filter(|_| listens)
@@ -196,7 +208,7 @@ impl Inbound {
 
     /// Offers what is due to the link, until it takes no more. Returns whether all has left.
     pub fn transmit(&mut self, clock: &Clock, share: u64, idle: bool, link: &mut LinkFn<'_>) -> bool {
-        if matches!(self.state, RecvState::Draining { gone: true, .. }) {
+        if matches!(self.state, RecvState::Draining { gone: true, .. } | RecvState::Left { gone: true }) {
             return true;
         }
         if !self.welcomed {

@@ -100,13 +100,6 @@ impl Outbound {
         self.receiver
     }
 
-    /// Greets once more: the queue has a new owner since the last greeting. Does nothing on an open session.
-    pub fn greet_again(&mut self) {
-        if let SendState::Greeting { sent } = &mut self.state {
-            *sent = false;
-        }
-    }
-
     /// Accepts a message, see [`SendWindow::push`].
     ///
     /// # Errors

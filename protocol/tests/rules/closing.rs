@@ -197,6 +197,29 @@ fn who_leaves_tells_also_a_sender_that_waits_for_the_end() {
     assert_eq!(net.senders[0].outbound().window().settled().get(), 0);
 }
 
+#[proves("CLO-5", "SES-2")]
+#[test]
+fn who_has_left_has_no_session_any_more_and_says_no_more_when_a_latecomer_is_told() {
+    let mut net = Net::new(Setup { senders: 2, ..Setup::default() });
+    net.connect(0);
+    net.pump();
+    net.recv_all();
+    net.send(0, "not handed out").unwrap();
+    net.pump();
+    net.receiver.core.leave();
+    assert!(!net.receiver.core.has_event());
+    net.pump();
+    assert_eq!((net.ended(0), net.receiver.core.senders().len()), (Some(Ended::ClosedByPeer), 0));
+    net.connect(1);
+    net.transmit_from_sender(1);
+    net.take_at_receiver(usize::MAX);
+    net.receiver.core.leave();
+    net.transmit_from_receiver(true);
+    assert_eq!((net.senders[0].node.inbox.len(), net.receiver.core.senders().len()), (0, 0));
+    net.pump();
+    assert_eq!(net.ended(1), Some(Ended::ClosedByPeer));
+}
+
 #[test]
 fn a_sender_that_closes_before_it_is_welcomed_leaves_no_session_behind() {
     let mut net = Net::new(Setup::default());

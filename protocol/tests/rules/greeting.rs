@@ -208,23 +208,25 @@ fn an_acknowledgement_that_overtakes_the_welcome_is_understood() {
     assert_eq!((known.frame_credit, known.byte_credit), (9, 300_000));
 }
 
+/// As a sender does when the receiver that it greeted is gone, and the queue has a new owner.
+#[proves("GRT-3")]
 #[test]
-fn a_greeting_is_sent_again_to_a_new_owner_of_the_queue() {
+fn a_greeting_that_is_sent_again_under_the_same_id_opens_one_session() {
     let mut net = Net::new(Setup::default());
     net.connect(0);
     net.transmit_from_sender(0);
     net.transmit_from_sender(0);
     assert_eq!(net.receiver.inbox.len(), 1, "it is sent once");
     let session = net.senders[0].session;
-    let greet_again = lamq_protocol::session::Outbound::greet_again;
-    net.senders[0].node.core.with_outbound(session, greet_again);
+    assert!(net.senders[0].node.core.forget(session).is_some());
+    net.connect(0);
     net.transmit_from_sender(0);
-    assert_eq!(net.receiver.inbox.len(), 2);
+    assert_eq!((net.senders[0].session, net.receiver.inbox.len()), (session, 2));
     net.pump();
-    net.senders[0].node.core.with_outbound(session, greet_again);
+    assert!(net.senders[0].outbound().is_open());
+    assert_eq!((net.receiver.core.senders().len(), net.receiver.counters().repeated_greeting), (1, 1));
     net.transmit_from_sender(0);
     assert_eq!(net.receiver.inbox.len(), 0, "an open session needs no greeting");
-    assert_eq!(net.receiver.core.senders().len(), 1);
 }
 
 #[proves("FRM-1")]

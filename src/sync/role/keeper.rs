@@ -57,7 +57,7 @@ impl<S> Role<S> {
             let quiet = calls_seen.replace(inner.calls) == Some(inner.calls) || inner.alone;
             let away = quiet && !inner.held;
             let upkeep = world.upkeep(&mut inner.state, away);
-            if inner.alone && !world.leaves_work(&inner.state, true) {
+            if inner.alone && !world.is_unsaid(&inner.state) {
                 return;
             }
             match upkeep {
@@ -98,7 +98,7 @@ impl<S> Role<S> {
         let mut inner = self.inner.lock();
         Self::evict_keeper(&mut inner, world);
         inner.alone = true;
-        let left = world.leaves_work(&inner.state, true);
+        let left = world.is_unsaid(&inner.state);
         if !left {
             inner.keeper = Place::Stopped;
         } else if inner.keeper == Place::Parked {
@@ -119,15 +119,20 @@ impl<S> Role<S> {
     /// A call ends: wakes the keeper if it sleeps and has something to do now.
     pub(super) fn end_call(&self, inner: &mut Inner<S>, world: &impl World<S>) -> KeeperWanted {
         inner.calls = inner.calls.wrapping_add(u64::from(world.take_served(&mut inner.state)));
+        // Asleep in the kernel, the keeper sees what comes, but not what a call has left.
+        let wanted = match inner.keeper {
+            Place::Absent | Place::Parked => world.is_unsaid(&inner.state) || world.is_awaiting(&inner.state),
+            Place::Watching => world.is_unsaid(&inner.state),
+            Place::Ticking | Place::Stopped => false,
+        };
         match inner.keeper {
-            Place::Absent => return world.leaves_work(&inner.state, false),
-            Place::Parked if world.leaves_work(&inner.state, false) => {
+            Place::Parked if wanted => {
                 inner.keeper = Place::Ticking;
                 self.bell.notify_all();
             }
-            Place::Watching if world.leaves_work(&inner.state, true) => Self::evict_keeper(inner, world),
+            Place::Watching if wanted => Self::evict_keeper(inner, world),
             _ => {}
         }
-        false
+        wanted && inner.keeper == Place::Absent
     }
 }

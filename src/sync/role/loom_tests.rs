@@ -82,8 +82,12 @@ impl World<Taken> for Arc<Kernel> {
         self.change(|inner| inner.interrupt = false);
     }
 
-    fn leaves_work(&self, taken: &Taken, watched: bool) -> bool {
-        taken.staged || (taken.receiving && !watched)
+    fn is_unsaid(&self, taken: &Taken) -> bool {
+        taken.staged
+    }
+
+    fn is_awaiting(&self, taken: &Taken) -> bool {
+        taken.receiving
     }
 
     fn take_served(&self, taken: &mut Taken) -> bool {
@@ -160,6 +164,13 @@ fn start_keeper(shared: &Shared) -> thread::JoinHandle<()> {
     thread::spawn(move || shared.0.keep(&shared.1))
 }
 
+fn with_keeper(receiving: bool) -> (Shared, thread::JoinHandle<()>) {
+    let shared = shared();
+    shared.0.call(&shared.1, |taken| taken.receiving = receiving);
+    let keeper = start_keeper(&shared);
+    (shared, keeper)
+}
+
 fn stop_keeper(shared: &Shared, keeper: thread::JoinHandle<()>) {
     shared.0.lets_go(&shared.1);
     keeper.join().unwrap();
@@ -230,9 +241,7 @@ fn the_holder_wakes_up_for_what_a_parked_thread_waits_for() {
 #[test]
 fn the_keeper_serves_what_comes_while_nobody_calls() {
     model(|| {
-        let shared = shared();
-        shared.0.call(&shared.1, |taken| taken.receiving = true);
-        let keeper = start_keeper(&shared);
+        let (shared, keeper) = with_keeper(true);
         shared.1.deliver(1);
         shared.1.sleep_until(|inner| inner.sent == 1);
         stop_keeper(&shared, keeper);
@@ -242,9 +251,7 @@ fn the_keeper_serves_what_comes_while_nobody_calls() {
 #[test]
 fn a_caller_takes_the_role_from_the_keeper_and_gives_it_back() {
     model(|| {
-        let shared = shared();
-        shared.0.call(&shared.1, |taken| taken.receiving = true);
-        let keeper = start_keeper(&shared);
+        let (shared, keeper) = with_keeper(true);
         let kernel = Arc::clone(&shared.1);
         let sender = thread::spawn(move || kernel.deliver(1));
         wait_for(&shared, 1);
@@ -261,9 +268,7 @@ fn a_caller_takes_the_role_from_the_keeper_and_gives_it_back() {
 fn a_call_that_leaves_something_wakes_the_keeper() {
     for receiving in [false, true] {
         model(move || {
-            let shared = shared();
-            shared.0.call(&shared.1, |taken| taken.receiving = receiving);
-            let keeper = start_keeper(&shared);
+            let (shared, keeper) = with_keeper(receiving);
             shared.0.call(&shared.1, |taken| taken.staged = true);
             shared.1.sleep_until(|inner| inner.sent == 1);
             stop_keeper(&shared, keeper);
@@ -307,9 +312,7 @@ fn an_interrupt_for_a_waiting_thread_does_not_keep_the_keeper_awake() {
 fn a_keeper_that_is_left_alone_does_what_is_left_and_ends() {
     for receiving in [false, true] {
         model(move || {
-            let shared = shared();
-            shared.0.call(&shared.1, |taken| taken.receiving = receiving);
-            let keeper = start_keeper(&shared);
+            let (shared, keeper) = with_keeper(receiving);
             shared.0.call(&shared.1, |taken| taken.staged = true);
             shared.0.lets_go(&shared.1);
             keeper.join().unwrap();
