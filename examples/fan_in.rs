@@ -55,7 +55,7 @@ fn receive() -> Result<(), Box<dyn Error>> {
             }
             Event::Departed { departure: Departure::Left, .. } => gone += 1,
             Event::Departed { peer, departure, .. } => return Err(format!("process {} {departure}", peer.pid).into()),
-            Event::Joined(_) => {}
+            _ => {}
         }
     }
     for (index, mut sender) in senders.into_iter().enumerate() {

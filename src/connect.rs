@@ -13,9 +13,8 @@ use crate::{
 use lamq_protocol::{
     Epoch, Level, SessionId,
     endpoint::{Connect, Settings},
-    send::SendSettings,
-    session::Ended,
-    wire::record_limit,
+    send::{SendSettings, SendWindow},
+    session::{Ended, Outbound},
 };
 use std::{io, os::unix::fs::MetadataExt, time::Duration};
 
@@ -115,13 +114,16 @@ impl SenderBuilder {
     ) -> Result<usize, ConnectError> {
         let system = |source| ConnectError::Inbox(BindError::system(name, source));
         loop {
-            let (pid, limit) = (outbox.owner().pid, record_limit(outbox.geometry().frame_size));
+            let pid = outbox.owner().pid;
             self.greet(greeter, outbox).map_err(system)?;
             match greeter.await_answer(deadline) {
                 Answer::Open => {
                     // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
                     greeter.driver.call(|state| state.inbox.unlink()).map_err(system)?;
-                    return Ok(limit);
+                    let outbound = |state: &mut State| {
+                        state.core.outbound(greeter.session).map(Outbound::window).map(SendWindow::max_message)
+                    };
+                    return Ok(greeter.driver.call(outbound).unwrap_or(0));
                 }
                 Answer::Ended(Ended::Refused(refusal)) => {
                     return Err(ConnectError::Refused { name: name.clone(), refusal });
@@ -146,6 +148,9 @@ impl SenderBuilder {
             slots: INBOX.slots as u64,
             window: 0,
             max_sessions: 0,
+            max_message: 0,
+            large_memory: 0,
+            lossy: self.link.is_lossy(),
             auto_process: true,
         };
         let driver = Driver::new(Arc::clone(&self.link), inbox, settings).map_err(system)?;
@@ -185,7 +190,8 @@ impl SenderBuilder {
         let Greeter { driver, session, inbox_name } = greeter;
         let frame_size = outbox.geometry().frame_size;
         let pid_namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |data| data.ino());
-        let settings = SendSettings { frame_size, level: self.level, retain: self.retain };
+        let lossy = self.link.is_lossy();
+        let settings = SendSettings { frame_size, level: self.level, retain: self.retain, lossy };
         let inbox = inbox_name.as_str().as_bytes().to_vec();
         driver.call(|state| {
             state.add_peer(*session, outbox)?;

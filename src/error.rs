@@ -187,9 +187,9 @@ pub enum SendFailure {
     /// There was no room before the deadline, and the receiver lives ([`send_timeout`](crate::Sender::send_timeout)).
     #[error("timed out: the receiver is alive but gave no credit in time")]
     Timeout,
-    /// The message is longer than a frame (LIM-1).
+    /// The message is longer than the receiver takes (LIM-1), or than what was reserved for it.
     #[error(
-        "a message of {length} bytes is too long: the limit is {limit}, set by the receiver's inbox (its setting `frame_size`)"
+        "a message of {length} bytes is too long: the limit is {limit} (the receiver's setting `max_message_size`, or what was reserved)"
     )]
     TooLong {
         /// Its length.

@@ -54,7 +54,7 @@ pub use limits::LimitHit;
 pub use message::{Event, Message};
 pub use name::{InvalidName, QueueName};
 pub use receiver::{Receiver, ReceiverBuilder};
-pub use sender::{Receipt, SendSyncError, Sender, SenderStats, Ticket};
+pub use sender::{Permit, Receipt, SendSyncError, Sender, SenderStats, Sent, Ticket};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -62,9 +62,19 @@ impl fmt::Debug for Message {
 
 /// What a receiver sees, in order.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// A message.
     Message(Message),
+    /// The sender dropped messages for want of room; nothing else is missing (DRP-1).
+    Gap {
+        /// Who.
+        peer: Peer,
+        /// Number of the first one dropped.
+        first: u64,
+        /// Number of the last one.
+        last: u64,
+    },
     /// A sender was welcomed.
     Joined(Peer),
     /// A sender is gone; every message that was received from it came before (CLO-2).

@@ -16,6 +16,14 @@ impl AsRef<[u8]> for FrameBuffer {
     }
 }
 
+/// A message that was put together from several frames.
+impl From<Vec<u8>> for FrameBuffer {
+    fn from(bytes: Vec<u8>) -> Self {
+        let length = bytes.len();
+        Self { bytes: Arc::new(bytes), length }
+    }
+}
+
 /// Makes frame buffers of one size.
 #[derive(Debug)]
 pub(crate) struct Pool {

@@ -16,6 +16,7 @@ use lamq_protocol::{
     wire::Priority,
 };
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
+use patience::Patience;
 use poller::BLOCKED_TICK;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,6 +24,7 @@ use std::{
 };
 
 mod driver;
+mod patience;
 mod poller;
 
 pub(crate) use driver::Driver;
@@ -40,6 +42,8 @@ pub(crate) struct State {
     next_look: Deadline,
     pool: Pool,
     epoll: Arc<Epoll>,
+    /// On a lossy link: the sessions in which an answer is awaited.
+    patience: BTreeMap<SessionId, Patience>,
     /// A call of the system failed, which is to be tried again at the next tick.
     retry_soon: bool,
     /// Frames that were staged at the keeper's last tick, by their first number.
@@ -51,6 +55,8 @@ pub(crate) struct State {
     served: bool,
     /// Messages that found no credit when they were to be sent.
     pub(crate) stalls: u64,
+    /// Messages that were dropped for want of room.
+    pub(crate) dropped: u64,
 }
 
 /// What an endpoint is there for.
@@ -86,11 +92,13 @@ impl State {
             blocked: BTreeSet::new(),
             next_look: Deadline::Now,
             epoll,
+            patience: BTreeMap::new(),
             retry_soon: false,
             staged: Vec::new(),
             progressed: false,
             served: false,
             stalls: 0,
+            dropped: 0,
         }
     }
 
@@ -103,6 +111,7 @@ impl State {
 
     /// Forgets the link of a session.
     pub(crate) fn remove_peer(&mut self, session: SessionId) {
+        self.patience.remove(&session);
         if let Some(peer) = self.peers.remove(&session) {
             _ = self.epoll.delete(peer.bell());
             if self.blocked.remove(&session) {
@@ -116,6 +125,7 @@ impl State {
         let (came, drained) = self.read(false);
         let happened = self.look_around();
         self.progressed |= came || happened;
+        self.look_for_answers();
         self.transmit(drained);
     }
 
@@ -157,7 +167,7 @@ impl State {
     /// Whether something may come that is to be served: a greeting, or more acknowledgements than the inbox has room for, so that
     /// the receiver could not say its last word.
     fn is_awaiting(&self) -> bool {
-        self.part != Part::Sender || self.core.frames_kept() > FRAMES_UNWATCHED
+        self.part != Part::Sender || self.core.frames_kept() > FRAMES_UNWATCHED || self.may_ask()
     }
 
     /// What the keeper does at a tick (CAL-6). Only when `away` may it take frames: nobody sleeps for them then.
@@ -173,6 +183,7 @@ impl State {
             self.served = false; // that was not a call
         }
         let again = std::mem::take(&mut self.retry_soon);
+        self.look_for_answers();
         self.transmit(away || again);
         self.staged.extend(self.core.staged());
         if !self.staged.is_empty() || (self.retry_soon && !away) {

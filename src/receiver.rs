@@ -23,6 +23,8 @@ pub struct ReceiverBuilder {
     geometry: Geometry,
     window: u64,
     max_senders: u32,
+    max_message: usize,
+    large_memory: usize,
     auto_process: bool,
     end_with_last_sender: bool,
     linger: Duration,
@@ -35,6 +37,8 @@ impl Default for ReceiverBuilder {
             geometry: Geometry { slots: 10, frame_size: 8192 },
             window: 256 << 10,
             max_senders: 1024,
+            max_message: 16 << 20,
+            large_memory: 64 << 20,
             auto_process: true,
             end_with_last_sender: false,
             linger: Duration::from_secs(5),
@@ -57,7 +61,7 @@ impl ReceiverBuilder {
         self
     }
 
-    /// How many bytes a frame may have, which limits a message to 44 less. Default: 8192.
+    /// How many bytes a frame may have. Longer messages take several frames, and a copy. Default: 8192.
     #[must_use]
     pub fn frame_size(mut self, bytes: usize) -> Self {
         self.geometry.frame_size = bytes;
@@ -76,6 +80,21 @@ impl ReceiverBuilder {
     #[must_use]
     pub fn max_senders(mut self, senders: u32) -> Self {
         self.max_senders = senders;
+        self
+    }
+
+    /// The longest message in bytes that is taken, at most 4 GiB (LRG-1). Default: 16 MiB.
+    #[must_use]
+    pub fn max_message_size(mut self, bytes: usize) -> Self {
+        self.max_message = bytes;
+        self
+    }
+
+    /// The most bytes held for messages that are longer than the [window](Self::window), of all senders together; one such message
+    /// is always let in. Others wait their turn (LRG-2). Default: 64 MiB.
+    #[must_use]
+    pub fn large_memory(mut self, bytes: usize) -> Self {
+        self.large_memory = bytes;
         self
     }
 
@@ -120,6 +139,9 @@ impl ReceiverBuilder {
             slots: self.geometry.slots as u64,
             window: self.window.max(self.geometry.frame_size as u64),
             max_sessions: self.max_senders,
+            max_message: u32::try_from(self.max_message).unwrap_or(u32::MAX),
+            large_memory: self.large_memory as u64,
+            lossy: self.link.is_lossy(),
             auto_process: self.auto_process,
         };
         let driver = Driver::new(self.link, inbox, settings).map_err(system)?;
@@ -283,6 +305,7 @@ fn take(state: &mut State) -> Option<Event> {
         endpoint::Event::Message { peer, number, stamp, frame, body, .. } => {
             Event::Message(Message { frame, body, number, stamp, peer })
         }
+        endpoint::Event::Gap { peer, first, last } => Event::Gap { peer, first: first.get(), last: last.get() },
         endpoint::Event::Joined { peer } => Event::Joined(peer),
         endpoint::Event::Departed { peer, departure, last } => {
             if departure != Departure::Left {

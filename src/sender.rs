@@ -8,14 +8,16 @@ use crate::{
     pump::Driver,
     sync::{Arc, Mutex},
 };
-use lamq_protocol::{Endpoint, Number, SessionId, endpoint::Counters};
+use lamq_protocol::{Number, SessionId, endpoint::Counters, send::Manner};
 use session::Session;
 use std::time::Duration;
 
 mod rendezvous;
+mod room;
 mod session;
 
 pub use rendezvous::{Receipt, SendSyncError, Ticket};
+pub use room::{Permit, Sent};
 
 /// The sending end of a channel: numbers messages, packs them into frames, keeps them until they are acknowledged, and
 /// never sends more than the receiver has granted.
@@ -45,6 +47,8 @@ pub struct SenderStats {
     pub delivered: u64,
     /// The last number that the receiving application is done with.
     pub processed: u64,
+    /// Messages that were dropped for want of room ([`Sender::send_or_drop`]).
+    pub dropped: u64,
     /// Messages that had to wait for credit, or were refused for want of it: how often the receiver slowed this sender.
     pub stalls: u64,
     /// Frames that came from the receiver or a stranger, those that were dropped by cause (CAL-5).
@@ -80,7 +84,7 @@ impl Sender {
     /// # Errors
     /// [`SendError`] with the message: it is too long, or the session is over, also when the receiver dies meanwhile.
     pub fn send<M: AsRef<[u8]>>(&self, message: M) -> Result<u64, SendError<M>> {
-        self.session.send(message, Endpoint::send, None).map(Number::get)
+        self.session.send(message, Manner::default(), None).map(Number::get)
     }
 
     /// Sends a message if there is room at once (CAL-4).
@@ -88,7 +92,7 @@ impl Sender {
     /// # Errors
     /// As [`send`](Self::send), and [`SendFailure::Full`].
     pub fn try_send<M: AsRef<[u8]>>(&self, message: M) -> Result<u64, SendError<M>> {
-        self.session.send(message, Endpoint::send, Some(Duration::ZERO)).map(Number::get).map_err(|mut error| {
+        self.session.send(message, Manner::default(), Some(Duration::ZERO)).map(Number::get).map_err(|mut error| {
             if error.failure == SendFailure::Timeout {
                 error.failure = SendFailure::Full;
             }
@@ -101,7 +105,7 @@ impl Sender {
     /// # Errors
     /// As [`send`](Self::send), and [`SendFailure::Timeout`].
     pub fn send_timeout<M: AsRef<[u8]>>(&self, message: M, timeout: Duration) -> Result<u64, SendError<M>> {
-        self.session.send(message, Endpoint::send, Some(timeout)).map(Number::get)
+        self.session.send(message, Manner::default(), Some(timeout)).map(Number::get)
     }
 
     /// Waits until everything sent before is acknowledged at the session's level (CAL-3).
@@ -128,7 +132,7 @@ impl Sender {
         self.session.close(timeout)
     }
 
-    /// The longest message in bytes that the receiver takes: what fits into a frame of its inbox (LIM-1).
+    /// The longest message in bytes that the receiver takes (LIM-1).
     pub fn max_message_size(&self) -> usize {
         self.session.max_message_size
     }

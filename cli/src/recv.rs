@@ -138,10 +138,14 @@ impl Output<'_> {
                 self.pending += 1;
                 tracing::trace!(target: "lamq", pid = message.peer().pid, number = message.number(), "received");
             }
+            Event::Gap { peer, first, last } => {
+                tracing::warn!(target: "lamq", pid = peer.pid, first, last, "a sender dropped messages for want of room");
+            }
             Event::Joined(peer) => tracing::info!(target: "lamq", pid = peer.pid, "a sender joined"),
             Event::Departed { peer, departure, last } => {
                 tracing::info!(target: "lamq", pid = peer.pid, %departure, last, "a sender departed");
             }
+            _ => {}
         }
     }
 

@@ -6,9 +6,9 @@ use crate::{
     inbox::Removable,
     signals::Blocked,
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lamq::{
-    ConnectError, FlushError, FlushFailure, Level, SendFailure, SendSyncError, Sender, SenderStats, link::Posix,
+    ConnectError, FlushError, FlushFailure, Level, SendFailure, SendSyncError, Sender, SenderStats, Sent, link::Posix,
 };
 use nix::sys::signal::Signal;
 use std::{
@@ -38,6 +38,20 @@ pub(crate) struct SendArgs {
     /// Send each message only when the receiver has taken the one before.
     #[arg(long)]
     sync: bool,
+    /// What to do with a message for which the receiver has no room.
+    #[arg(long, value_enum, default_value_t = OnFull::Block, conflicts_with = "sync")]
+    on_full: OnFull,
+}
+
+/// What to do with a message for which there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OnFull {
+    /// Wait for room, no longer than the time-out.
+    Block,
+    /// Drop it: the receiver is told of the gap, and in the end standard error of how many there were.
+    Drop,
+    /// Fail, with exit code 3; what was sent before is not waited for.
+    Error,
 }
 
 /// How much input is read at a time.
@@ -65,8 +79,11 @@ pub(crate) fn run(arguments: &SendArgs) -> Result<(), Failure> {
     connected.get_or_init(|| sender.clone());
     match send_all(&sender, arguments) {
         Ok(()) => {
-            let sent = finish(sender, arguments.timeout)?;
+            let Finished { sent, dropped } = finish(sender, arguments.timeout)?;
             tracing::info!(target: "lamq", name = arguments.name, sent, "closed, all acknowledged as processed");
+            if dropped > 0 {
+                eprintln!("lamq: {dropped} of {} dropped for want of room", counted(sent, "message"));
+            }
             Ok(())
         }
         Err(Unsent::Receiver(failure)) => {
@@ -75,7 +92,7 @@ pub(crate) fn run(arguments: &SendArgs) -> Result<(), Failure> {
             Err(failure)
         }
         Err(Unsent::Input(what)) => Err(Failure::general(match finish(sender, arguments.timeout) {
-            Ok(0) => what,
+            Ok(Finished { sent: 0, .. }) => what,
             Ok(_) => format!("{what}; all that was sent before is acknowledged"),
             Err(failure) => format!("{what}; {failure}"),
         })),
@@ -106,20 +123,26 @@ fn connect(arguments: &SendArgs, link: Removable<Posix>) -> Result<Sender, Failu
     Ok(sender)
 }
 
-/// Waits until all is acknowledged, and ends the session. Returns how many messages there were.
-fn finish(sender: Sender, timeout: Duration) -> Result<u64, Failure> {
+/// How many messages there were, and how many of them were dropped.
+struct Finished {
+    sent: u64,
+    dropped: u64,
+}
+
+/// Waits until all is acknowledged, and ends the session.
+fn finish(sender: Sender, timeout: Duration) -> Result<Finished, Failure> {
     let patience = Patience::new(Some(timeout));
     if let Err(error) = sender.flush_timeout(timeout) {
         _ = sender.close(Duration::ZERO);
         return Err(unacknowledged(error));
     }
-    let sent = sender.stats().sent;
+    let SenderStats { sent, dropped, .. } = sender.stats();
     sender.close(patience.left().unwrap_or_default()).map_err(|_| {
         let waited = humantime::format_duration(timeout);
         let what = "all is acknowledged, but the receiver did not confirm the end of the session";
         Failure::new(Exit::Timeout, format!("{what} within {waited} (--timeout)"))
     })?;
-    Ok(sent)
+    Ok(Finished { sent, dropped })
 }
 
 fn send_all(sender: &Sender, arguments: &SendArgs) -> Result<(), Unsent> {
@@ -141,7 +164,7 @@ fn send_input(sender: &Sender, arguments: &SendArgs) -> Result<(), Unsent> {
             message.pop();
         }
         if message.len() > most {
-            let limit = "the limit, set by the receiver's inbox (its setting `frame_size`)";
+            let limit = "the limit (the receiver's setting `max_message_size`)";
             return Err(Unsent::Input(format!("{}: it has more than {most} bytes, {limit}", not_sent(sender))));
         }
         send_one(sender, &message, arguments)?;
@@ -176,7 +199,14 @@ fn send_one(sender: &Sender, message: &[u8], arguments: &SendArgs) -> Result<(),
             }
         })?
     } else {
-        sender.send_timeout(message, arguments.timeout).map_err(|error| refused(sender, error.failure))?
+        let sent = match arguments.on_full {
+            OnFull::Block => sender.send_timeout(message, arguments.timeout),
+            OnFull::Error => sender.try_send(message),
+            OnFull::Drop => sender
+                .send_or_drop(message, Duration::ZERO)
+                .map(|(Sent::Accepted(number) | Sent::Dropped(number))| number),
+        };
+        sent.map_err(|error| refused(sender, error.failure))?
     };
     tracing::trace!(target: "lamq", number, bytes = message.len(), "sent");
     Ok(())
@@ -185,7 +215,7 @@ fn send_one(sender: &Sender, message: &[u8], arguments: &SendArgs) -> Result<(),
 fn refused(sender: &Sender, failure: SendFailure) -> Unsent {
     let what = format!("{}: {failure}", not_sent(sender));
     let exit = match failure {
-        SendFailure::Timeout => Exit::Timeout,
+        SendFailure::Timeout | SendFailure::Full => Exit::Timeout,
         SendFailure::Disconnected(_) => Exit::PeerGone,
         _ => return Unsent::Input(what),
     };

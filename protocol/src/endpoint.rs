@@ -3,37 +3,25 @@
 use crate::{
     aside::Aside,
     lamport::{Clock, Stamp},
-    number::{Number, SessionId, StreamId},
-    send::NoRoom,
-    session::{Ended, Inbound, Outbound},
-    wire::{self, DataFrame, Greeting, Priority, RecordCursor, Welcome},
+    number::SessionId,
+    session::{Inbound, Outbound},
+    wire::{Greeting, Priority, Welcome},
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 mod counters;
 mod frames;
+mod incoming;
+mod receiving;
+mod sending;
 mod types;
 
 pub use counters::Counters;
+use incoming::{Incoming, Ready};
 pub use types::{Arrival, CODEC_RAW, Connect, Event, SendRefused, Settings};
-
-/// What to do next in order of arrival.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Ready<B> {
-    Joined(SessionId),
-    Frame(SessionId, DataFrame<B>, RecordCursor),
-    Departed(SessionId),
-}
 
 /// How many data frames back a session counts as active (CRD-3).
 const ACTIVE_FRAMES: u64 = 64;
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Incoming {
-    session: Inbound,
-    /// Value of `frames_seen` at the session's latest data frame.
-    active: u64,
-}
 
 /// The protocol core of one participant.
 ///
@@ -50,7 +38,7 @@ pub struct Endpoint<B> {
     settings: Settings,
     clock: Clock,
     outbound: BTreeMap<SessionId, Outbound>,
-    inbound: BTreeMap<SessionId, Incoming>,
+    inbound: BTreeMap<SessionId, Incoming<B>>,
     ready: VecDeque<Ready<B>>,
     /// Sessions that have something to say, at the latest when idle.
     touched: BTreeSet<SessionId>,
@@ -59,11 +47,13 @@ pub struct Endpoint<B> {
     ended: VecDeque<SessionId>,
     /// The session whose message was handed out last and is not processed yet.
     handed: Option<SessionId>,
+    /// Sessions that want more credit than their window, first come, first served (LRG-2).
+    asking: VecDeque<SessionId>,
     frames_seen: u64,
     counters: Aside<Counters>,
 }
 
-impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
+impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// An endpoint without sessions.
     pub fn new(settings: Settings) -> Self {
         Self {
@@ -76,6 +66,7 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
             fresh: false,
             ended: VecDeque::new(),
             handed: None,
+            asking: VecDeque::new(),
             frames_seen: 0,
             counters: Aside::default(),
         }
@@ -101,87 +92,6 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
         self.outbound.get(&session)
     }
 
-    // Sending.
-
-    /// Opens a session to a receiver: a greeting becomes due. `session` is random (SES-1).
-    pub fn connect(&mut self, session: SessionId, target: Connect) {
-        let greeting = Greeting {
-            versions: (wire::VERSION, wire::VERSION),
-            codec: CODEC_RAW,
-            level: target.settings.level,
-            pid: self.settings.pid,
-            stream: StreamId { epoch: self.settings.epoch, index: target.stream },
-            reply_session: session,
-            pid_namespace: target.pid_namespace,
-            inbox: target.inbox,
-        };
-        self.outbound.insert(session, Outbound::new(greeting, target.settings));
-        self.touch(session);
-    }
-
-    /// Accepts a message for sending.
-    ///
-    /// # Errors
-    /// [`SendRefused`]; no number is used then (NUM-2).
-    pub fn send(&mut self, session: SessionId, body: &[u8]) -> Result<Number, SendRefused> {
-        self.send_by(session, |outbound, clock| outbound.push(body, clock))
-    }
-
-    /// Accepts a message for sending whose delivery is waited for: the receiver tells of it at once (ACK-8).
-    ///
-    /// # Errors
-    /// As [`send`](Self::send).
-    pub fn send_awaited(&mut self, session: SessionId, body: &[u8]) -> Result<Number, SendRefused> {
-        self.send_by(session, |outbound, clock| outbound.push_awaited(body, clock))
-    }
-
-    fn send_by(
-        &mut self,
-        session: SessionId,
-        push: impl FnOnce(&mut Outbound, &mut Clock) -> Result<Number, NoRoom>,
-    ) -> Result<Number, SendRefused> {
-        let outbound = self.outbound.get_mut(&session).ok_or(SendRefused::Ended(Ended::Finished))?;
-        if let Some(why) = outbound.shut() {
-            return Err(SendRefused::Ended(why));
-        }
-        let number = push(outbound, &mut self.clock)?;
-        if outbound.window().has_waiting() {
-            self.touch(session);
-        }
-        Ok(number)
-    }
-
-    /// Applies `action` to a session in which we send, and marks it as having something to say.
-    pub fn with_outbound<R>(&mut self, session: SessionId, action: impl FnOnce(&mut Outbound) -> R) -> Option<R> {
-        let result = action(self.outbound.get_mut(&session)?);
-        self.touch(session);
-        Some(result)
-    }
-
-    /// Whether a message of this length would be accepted at present.
-    pub fn has_room(&self, session: SessionId, length: usize) -> bool {
-        let outbound = self.outbound.get(&session).filter(|outbound| outbound.is_open());
-        outbound.is_some_and(|outbound| outbound.window().has_room(length, &self.clock))
-    }
-
-    /// The sessions that stage a frame, and the first number in it: one that is still the same a while later has waited long
-    /// enough, see [`Outbound::handle_stage_timeout`].
-    pub fn staged(&self) -> impl Iterator<Item = (SessionId, Number)> {
-        self.outbound.iter().filter_map(|(id, outbound)| Some((*id, outbound.window().staged()?)))
-    }
-
-    /// How many frames are kept because they are not acknowledged, see [`SendWindow::frames_kept`](crate::send::SendWindow).
-    pub fn frames_kept(&self) -> usize {
-        self.outbound.values().map(|outbound| outbound.window().frames_kept()).sum()
-    }
-
-    /// Drops a session in which we sent, with all that is known of it. A living receiver is told nothing: see
-    /// [`Outbound::close`].
-    pub fn forget(&mut self, session: SessionId) -> Option<Outbound> {
-        self.touched.remove(&session);
-        self.outbound.remove(&session)
-    }
-
     // Frames and deaths.
 
     /// A peer died, and every frame it left has been handled (DTH-2).
@@ -193,7 +103,7 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
             let was_open = incoming.session.is_open();
             incoming.session.handle_death();
             if was_open {
-                self.ready.push_back(Ready::Departed(session));
+                self.depart(session);
             }
         }
         self.touch(session);
@@ -211,9 +121,11 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
             frame_credit: share(self.settings.slots, self.active_sessions() + 1),
             byte_credit: self.settings.window,
             pid: self.settings.pid,
+            max_message: self.settings.max_message,
         };
-        let incoming = Incoming { session: Inbound::new(greeting, welcome, self.settings.window), active };
-        self.inbound.insert(session, incoming);
+        let Settings { window, lossy, max_message, .. } = self.settings;
+        let inbound = Inbound::new(greeting, welcome, window, lossy);
+        self.inbound.insert(session, Incoming::new(inbound, active, max_message));
         self.ready.push_back(Ready::Joined(session));
         self.touch(session);
         self.counters.accepted += 1;
@@ -222,68 +134,6 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
     /// The shell found the inbox of a greeting missing or not to be trusted (GRT-4).
     pub fn distrust(&mut self) {
         self.counters.distrust();
-    }
-
-    // Receiving.
-
-    /// What the application is to see next. In auto mode the call says that it is done with what it got before.
-    pub fn next_event(&mut self) -> Option<Event<B>> {
-        if self.settings.auto_process
-            && let Some(session) = self.handed.take()
-        {
-            self.process(session);
-        }
-        loop {
-            match self.ready.front_mut()? {
-                Ready::Frame(session, frame, cursor) => {
-                    let session = *session;
-                    let Some(record) = frame.next_record(cursor) else {
-                        self.ready.pop_front();
-                        continue;
-                    };
-                    let done = frame.is_exhausted(cursor);
-                    let buffer = frame.buffer().clone();
-                    if done {
-                        self.ready.pop_front();
-                        self.touch(session);
-                    }
-                    // A session outlives its frames in `ready`: it is removed only after its departure was told.
-                    let Some(incoming) = self.inbound.get_mut(&session) else { continue };
-                    incoming.session.deliver(record.body.len() as u64);
-                    if done {
-                        incoming.session.release_frame();
-                    }
-                    self.clock.deliver(record.stamp);
-                    self.handed = Some(session);
-                    self.counters.delivered += 1;
-                    let (peer, number, stamp) = (incoming.session.peer(), record.number, record.stamp);
-                    return Some(Event::Message { session, peer, number, stamp, frame: buffer, body: record.body });
-                }
-                Ready::Joined(session) => {
-                    let session = *session;
-                    self.ready.pop_front();
-                    if let Some(incoming) = self.inbound.get(&session) {
-                        return Some(Event::Joined { peer: incoming.session.peer() });
-                    }
-                }
-                Ready::Departed(session) => {
-                    let session = *session;
-                    self.ready.pop_front();
-                    self.touch(session);
-                    let Some(incoming) = self.inbound.get_mut(&session) else { continue };
-                    let (peer, last) = (incoming.session.peer(), incoming.session.window().received());
-                    if let Some(departure) = incoming.session.tell_departure() {
-                        self.counters.departed += 1;
-                        return Some(Event::Departed { peer, departure, last });
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether [`next_event`](Self::next_event) has something.
-    pub fn has_event(&self) -> bool {
-        !self.ready.is_empty()
     }
 
     /// The application says that it is done with all it was handed.
@@ -298,6 +148,7 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
     /// later, the same is to be said again.
     pub fn leave(&mut self) {
         self.ready.clear();
+        self.asking.clear();
         self.handed = None;
         self.inbound.values_mut().for_each(|incoming| incoming.session.close());
         self.touched.extend(self.inbound.keys());
@@ -311,6 +162,7 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
     /// does not call in (CAL-6). Returns the sessions whose link had no room.
     pub fn transmit(&mut self, idle: bool, link: &mut dyn FnMut(SessionId, Priority, &[u8]) -> bool) -> Vec<SessionId> {
         let mut blocked = Vec::new();
+        self.grant_large();
         let share = if self.inbound.is_empty() { 0 } else { share(self.settings.slots, self.active_sessions()) };
         let touched = core::mem::take(&mut self.touched);
         self.fresh = false;

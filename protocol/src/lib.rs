@@ -26,4 +26,4 @@ pub mod wire;
 
 pub use endpoint::{Endpoint, Event};
 pub use lamport::Stamp;
-pub use number::{Epoch, Level, Number, SessionId, StreamId};
+pub use number::{Epoch, FrameNumber, Level, Number, SessionId, StreamId};

@@ -23,11 +23,54 @@ impl Number {
     /// The number after this one. 2^64 messages take centuries; the counter saturates rather than wraps.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+        self.after(1)
+    }
+
+    /// The number `count` after this one.
+    #[must_use]
+    pub const fn after(self, count: u64) -> Self {
+        Self(self.0.saturating_add(count))
+    }
+
+    /// The number before this one; before the first is [`Number::NONE`].
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
     }
 }
 
 impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Position of a frame among the frames of a session that arrive in order, from 1; [`FrameNumber::NONE`] (0) means *none yet*.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrameNumber(u64);
+
+impl FrameNumber {
+    /// Before the first frame.
+    pub const NONE: Self = Self(0);
+
+    /// The frame number `value`.
+    pub const fn new(value: u64) -> Self {
+        Self(value)
+    }
+
+    /// The bare value.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The number after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for FrameNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

@@ -1,20 +1,23 @@
 //! The receiving side of a stream: what was received, delivered and processed, and what to grant.
 //!
-//! Version 1 runs over links that neither lose nor reorder, so there is nothing to reorder here: a frame is the next one,
-//! a duplicate, or a violation (DAT-3, DAT-4).
+//! A frame is the next one, or came before, or is early: then it waits, elsewhere, until those before it have come.
 
 use crate::{
-    number::{Level, Number},
-    wire::{Acknowledgement, DataFrame, EndReason},
+    number::{FrameNumber, Level, Number},
+    wire::{Acknowledgement, Ask, DataFrame, EARLY_FRAMES, EndReason},
 };
 
 /// What is to be done with a data frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The next one: deliver its records.
-    Deliver,
+    /// The next one: it is to be taken by [`RecvWindow::take`] or [`RecvWindow::take_close`].
+    Next,
+    /// Others are missing before it: keep it (RTX-3).
+    Early,
     /// Seen before: drop it (DAT-3).
     Duplicate,
+    /// More frames are missing before it than can be told: drop it, it will come again.
+    TooEarly,
 }
 
 /// Counts what came, and decides when to acknowledge and how much to grant.
@@ -28,7 +31,19 @@ pub struct RecvWindow {
     received: Number,
     delivered: Number,
     processed: Number,
+    /// Whether the last frame ended within the message after `received`.
+    inside: bool,
     frames_received: u64,
+    /// Early frames, as in an acknowledgement, and whether one came since the sender was told.
+    early: u64,
+    early_news: bool,
+    /// The close has been taken: no further frame follows.
+    closed: bool,
+    /// The latest question.
+    question: u64,
+    /// The byte credit that the sender asked for, and what of it was granted beyond the window.
+    wanted: u64,
+    granted: u64,
     bytes_received: u64,
     bytes_delivered: u64,
     /// Frames of which every record was handed to the application.
@@ -64,7 +79,14 @@ impl RecvWindow {
             received: Number::NONE,
             delivered: Number::NONE,
             processed: Number::NONE,
+            inside: false,
             frames_received: 0,
+            early: 0,
+            early_news: false,
+            closed: false,
+            question: 0,
+            wanted: 0,
+            granted: 0,
             bytes_received: 0,
             bytes_delivered: 0,
             frames_delivered: 0,
@@ -74,39 +96,113 @@ impl RecvWindow {
         }
     }
 
-    /// A data frame arrived.
+    /// A frame that has a place among the others arrived, a data frame or a close.
+    ///
+    /// # Errors
+    /// The violation that ends the session (CRD-5).
+    pub fn arrive(&mut self, frame: FrameNumber, is_close: bool) -> Result<Verdict, EndReason> {
+        let Some(ahead) = frame.get().checked_sub(self.frames_received + 1) else { return Ok(Verdict::Duplicate) };
+        if !is_close && frame.get() > self.told.frame_credit {
+            return Err(EndReason::Credit);
+        }
+        if ahead == 0 {
+            return Ok(Verdict::Next);
+        }
+        if ahead > EARLY_FRAMES {
+            return Ok(Verdict::TooEarly);
+        }
+        let bit = 1 << (ahead - 1);
+        if self.early & bit != 0 {
+            return Ok(Verdict::Duplicate);
+        }
+        self.early |= bit;
+        self.early_news = true; // RTX-3
+        Ok(Verdict::Early)
+    }
+
+    /// Takes the data frame that is next.
     ///
     /// # Errors
     /// The violation that ends the session (DAT-4, CRD-5).
-    pub fn receive<B: AsRef<[u8]>>(&mut self, frame: &DataFrame<B>) -> Result<Verdict, EndReason> {
-        if frame.last() <= self.received {
-            return Ok(Verdict::Duplicate);
+    pub fn take<B: AsRef<[u8]>>(&mut self, frame: &DataFrame<B>) -> Result<(), EndReason> {
+        if self.closed || frame.starts_inside() != self.inside || frame.first() != self.received.next() {
+            return Err(EndReason::Sequence);
         }
-        if frame.first() != self.received.next() {
-            return Err(EndReason::Gap);
-        }
-        let frames = self.frames_received + 1;
         let bytes = self.bytes_received + u64::from(frame.body_bytes());
-        if frames > self.told.frame_credit || bytes > self.told.byte_credit {
+        if bytes > self.told.byte_credit {
             return Err(EndReason::Credit);
         }
-        self.frames_received = frames;
+        self.advance();
         self.bytes_received = bytes;
-        self.received = frame.last();
+        self.received = frame.last_whole();
+        self.inside = frame.ends_inside();
         if frame.solicits() {
             ask(&mut self.solicited, frame.last());
         }
         if frame.awaits() {
             ask(&mut self.awaited, frame.last());
         }
-        Ok(Verdict::Deliver)
+        Ok(())
     }
 
-    /// The next message, of `length` bytes, is handed to the application.
-    pub fn deliver(&mut self, length: u64) {
-        self.delivered = self.delivered.next();
+    /// Takes the close that is next, behind message `last`.
+    ///
+    /// # Errors
+    /// The violation that it is (CLO-3).
+    pub fn take_close(&mut self, last: Number) -> Result<(), EndReason> {
+        if self.closed || self.inside || last != self.received {
+            return Err(EndReason::Final);
+        }
+        self.advance();
+        self.closed = true;
+        Ok(())
+    }
+
+    fn advance(&mut self) {
+        self.frames_received += 1;
+        self.early >>= 1;
+    }
+
+    /// The number of the frame that is next.
+    pub const fn expected(&self) -> FrameNumber {
+        FrameNumber::new(self.frames_received + 1)
+    }
+
+    /// The sender asks where we stand, and perhaps for credit. Returns whether this is the latest question so far.
+    pub fn handle_ask(&mut self, Ask { question, bytes }: Ask) -> bool {
+        let news = question > self.question;
+        self.question = self.question.max(question);
+        self.wanted = self.wanted.max(bytes);
+        news
+    }
+
+    /// How many bytes more than the window would have to be held to grant what the sender asked for, where no message is longer
+    /// than `max_message`. `None` if it asked for nothing, or for more than can be granted before the application reads on.
+    pub fn excess_wanted(&self, max_message: u64) -> Option<u64> {
+        let excess = self.wanted.saturating_sub(self.bytes_delivered.saturating_add(self.window));
+        (self.wants() && excess <= max_message).then_some(excess)
+    }
+
+    /// Whether the sender has asked for credit that it was not granted.
+    pub fn wants(&self) -> bool {
+        self.wanted > self.told.byte_credit.max(self.granted)
+    }
+
+    /// How many bytes more than the window may have to be held because they were granted.
+    pub fn excess_granted(&self) -> u64 {
+        self.granted.saturating_sub(self.bytes_delivered.saturating_add(self.window))
+    }
+
+    /// Grants what the sender asked for, `excess` bytes beyond its window (LRG-2).
+    pub fn grant(&mut self, excess: u64) {
+        self.granted = self.granted.max(self.bytes_delivered.saturating_add(self.window).saturating_add(excess));
+    }
+
+    /// A message of `length` bytes, or none in place of a gap, is handed to the application: all up to `number` is.
+    pub fn deliver(&mut self, number: Number, length: u64) {
+        debug_assert!(self.delivered < number && number <= self.received, "ACK-1");
+        self.delivered = number;
         self.bytes_delivered += length;
-        debug_assert!(self.delivered <= self.received, "ACK-1");
     }
 
     /// Every record of the oldest frame was handed to the application: the frame is no longer held.
@@ -151,7 +247,9 @@ impl RecvWindow {
         let given_back = new.frame_credit - self.told.frame_credit >= half(share)
             || new.byte_credit - self.told.byte_credit >= half(self.window);
         let news = new != self.told;
-        (self.owes_answer() || used || given_back || (idle && news)).then_some(new)
+        // LRG-4
+        let asked = self.question > self.told.answered || self.granted > self.told.byte_credit;
+        (self.owes_answer() || self.early_news || asked || used || given_back || (idle && news)).then_some(new)
     }
 
     /// Whether a number that the sender asked about has come to the session's level (ACK-4) or was delivered while it waits for
@@ -166,12 +264,16 @@ impl RecvWindow {
         // LIM-2: what the messages lack in bytes they must not make up in frames.
         let unread = self.frames_delivered.saturating_add(self.window / BYTES_FOR_A_FRAME);
         let frames = self.frames_received.min(unread).saturating_add(share);
+        let bytes = self.bytes_delivered.saturating_add(self.window).max(self.granted);
         Acknowledgement {
+            frames: FrameNumber::new(self.frames_received),
+            early: self.early,
+            answered: self.question,
             received: self.received,
             delivered: self.delivered,
             processed: self.processed,
             frame_credit: self.told.frame_credit.max(frames),
-            byte_credit: self.told.byte_credit.max(self.bytes_delivered.saturating_add(self.window)),
+            byte_credit: self.told.byte_credit.max(bytes),
         }
     }
 
@@ -179,6 +281,7 @@ impl RecvWindow {
     pub fn told(&mut self, acknowledgement: Acknowledgement) {
         self.told = acknowledgement;
         self.used_when_told = (self.frames_received, self.bytes_received);
+        self.early_news = false;
         self.solicited.0 = self.solicited.0.max(acknowledgement.at(self.level).next());
         self.awaited.0 = self.awaited.0.max(acknowledgement.delivered.next());
     }

@@ -1,12 +1,17 @@
 //! The sending side of a stream: numbers, the open frame, the window of unacknowledged frames, credit.
 
 use crate::{
-    aside::Aside,
-    lamport::Clock,
+    lamport::{Clock, Stamp},
     number::{Level, Number, SessionId},
-    wire::{Acknowledgement, EndReason, OpenFrame, record_limit},
+    wire::{Acknowledgement, Ask, Close, EndReason, OpenFrame, Shape, record_limit},
 };
-use std::collections::VecDeque;
+use flight::{Flight, Kept};
+
+mod credit;
+mod flight;
+
+use credit::Spent;
+pub use credit::{NoRoom, Reservation};
 
 /// What a [`SendWindow`] is made for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,29 +22,17 @@ pub struct SendSettings {
     pub level: Level,
     /// The most bytes of unacknowledged frames to keep, give or take a record's entry in its frame (CRD-6).
     pub retain: usize,
+    /// Whether the link may lose frames: then nothing counts as said until it is acknowledged.
+    pub lossy: bool,
 }
 
-/// Why a message was not accepted; it has no number then (NUM-2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoRoom {
-    /// No credit or no memory left at present: try again after an acknowledgement.
-    #[error("no credit")]
-    Credit,
-    /// Longer than any frame to this receiver can carry (LIM-1).
-    #[error("message of {length} bytes, the limit is {limit}")]
-    TooLong {
-        /// Length of the message.
-        length: usize,
-        /// The longest that fits.
-        limit: usize,
-    },
-}
-
-/// A finished frame, kept until it is acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Sealed {
-    last: Number,
-    bytes: Vec<u8>,
+/// How a message is accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// Its delivery is waited for: it is not staged, and the receiver tells of it at once (ACK-8).
+    pub awaited: bool,
+    /// What it uses up was set aside for it before.
+    pub reserved: Option<Reservation>,
 }
 
 /// Numbers, packs and keeps messages; spends credit.
@@ -47,20 +40,25 @@ struct Sealed {
 pub struct SendWindow {
     settings: SendSettings,
     session: Option<SessionId>,
+    /// The longest message that the receiver takes.
+    max_message: usize,
+    /// The byte window of the receiver: the credit at the beginning.
+    window: u64,
     /// The staged frame.
     open: Option<OpenFrame>,
-    /// Oldest first. The last `waiting` of them have not been transmitted yet.
-    sealed: VecDeque<Sealed>,
-    waiting: usize,
+    flight: Flight,
     /// The last number given.
     accepted: Number,
-    transmitted: Number,
+    /// How many numbers were given to dropped messages since the last record.
+    dropped: u64,
     known: Acknowledgement,
-    frames_begun: u64,
-    bytes_accepted: u64,
-    /// Length of all sealed frames together.
-    bytes_sealed: usize,
-    spare: Aside<Vec<Vec<u8>>>,
+    spent: Spent,
+    /// The latest question that was asked.
+    question: u64,
+    /// How many transmissions there had been when it left.
+    asked_after: u64,
+    /// Whether a question is to be asked.
+    asks: bool,
 }
 
 impl SendWindow {
@@ -69,22 +67,25 @@ impl SendWindow {
         Self {
             settings,
             session: None,
+            max_message: 0,
+            window: 0,
             open: None,
-            sealed: VecDeque::new(),
-            waiting: 0,
+            flight: Flight::default(),
             accepted: Number::NONE,
-            transmitted: Number::NONE,
+            dropped: 0,
             known: Acknowledgement::default(),
-            frames_begun: 0,
-            bytes_accepted: 0,
-            bytes_sealed: 0,
-            spare: Aside(Vec::new()),
+            spent: Spent::default(),
+            question: 0,
+            asked_after: 0,
+            asks: false,
         }
     }
 
-    /// The receiver opened the session: frames go under this id, with this credit.
-    pub fn open(&mut self, session: SessionId, frame_credit: u64, byte_credit: u64) {
+    /// The receiver opened the session: frames go under this id, with this credit, for messages of at most so many bytes.
+    pub fn open(&mut self, session: SessionId, frame_credit: u64, byte_credit: u64, max_message: u32) {
         self.session = Some(session);
+        self.max_message = max_message as usize;
+        self.window = byte_credit;
         // An acknowledgement travels at a higher priority than the welcome, and may have brought more already.
         self.known.frame_credit = self.known.frame_credit.max(frame_credit);
         self.known.byte_credit = self.known.byte_credit.max(byte_credit);
@@ -93,101 +94,179 @@ impl SendWindow {
     /// Accepts a message: numbers and stamps it, spends credit, packs it (NUM-1, LAM-1, CRD-1, CRD-2).
     ///
     /// # Errors
-    /// [`NoRoom`]; nothing has changed then.
-    pub fn push(&mut self, body: &[u8], clock: &mut Clock) -> Result<Number, NoRoom> {
-        self.accept(body, clock, false)
-    }
-
-    /// As [`push`](Self::push), for a message whose delivery is waited for: it is not staged (ACK-8).
-    ///
-    /// # Errors
-    /// [`NoRoom`]; nothing has changed then.
-    pub fn push_awaited(&mut self, body: &[u8], clock: &mut Clock) -> Result<Number, NoRoom> {
-        self.accept(body, clock, true)
-    }
-
-    fn accept(&mut self, body: &[u8], clock: &mut Clock, awaited: bool) -> Result<Number, NoRoom> {
-        let limit = record_limit(self.settings.frame_size);
-        if body.len() > limit {
-            return Err(NoRoom::TooLong { length: body.len(), limit });
+    /// [`NoRoom`]; nothing has changed then, but a reservation that came along is used up.
+    pub fn push(&mut self, body: &[u8], clock: &mut Clock, manner: Manner) -> Result<Number, NoRoom> {
+        let behind = self.flight.is_behind();
+        let paid = self.redeem(manner.reserved, body.len())?;
+        let whole = body.len() <= record_limit(self.settings.frame_size);
+        let stamp = clock.now().next();
+        let shape = Shape { gap: self.dropped, ..Shape::default() };
+        let fits = whole && self.open.as_ref().is_some_and(|open| open.fits(shape, body.len(), stamp));
+        self.check_room(body.len(), fits, paid)?;
+        clock.tick();
+        self.accepted = self.accepted.next();
+        self.spent.bytes += body.len() as u64;
+        if whole {
+            if !fits {
+                self.seal(false);
+            }
+            self.open_frame().push(shape, body, stamp);
+        } else {
+            self.push_pieces(shape, body, stamp);
         }
-        let fits_open = self.open.as_ref().is_some_and(|open| open.fits(body.len(), clock.now().next()));
-        if !self.has_credit(body.len(), fits_open) {
-            return Err(NoRoom::Credit);
-        }
-        if !fits_open {
-            self.seal(false);
-        }
-        let number = self.accepted.next();
-        let open = self.open.get_or_insert_with(|| {
-            self.frames_begun += 1;
-            OpenFrame::new(self.spare.pop().unwrap_or_default(), self.settings.frame_size, number)
-        });
-        let stamp = clock.tick();
-        open.push(body, stamp);
-        if awaited {
+        self.dropped = 0;
+        if manner.awaited
+            && let Some(open) = &mut self.open
+        {
             open.await_delivery();
         }
-        let full = !open.fits(0, stamp.next());
-        self.accepted = number;
-        self.bytes_accepted += body.len() as u64;
-        // DAT-5: nothing to wait behind. DAT-6: full.
-        if awaited || full || !self.is_behind() {
+        self.leave_if_due(manner.awaited, behind, stamp.next());
+        Ok(self.accepted)
+    }
+
+    /// A message that is longer than a frame: in pieces, the first of which shares its frame with what was before.
+    fn push_pieces(&mut self, mut shape: Shape, body: &[u8], stamp: Stamp) {
+        // Not for a few bytes: each piece costs an entry, and a copy at the receiver.
+        const LEAST: usize = 64;
+        let room = self.open.as_ref().and_then(|open| open.room(shape, stamp));
+        if room.is_none_or(|room| room < LEAST) {
+            self.seal(false);
+        }
+        let mut left = body;
+        while !left.is_empty() {
+            let open = self.open_frame();
+            let piece = left.len().min(open.room(shape, stamp).unwrap_or(left.len()));
+            shape.more = piece < left.len();
+            open.push(shape, &left[..piece], stamp);
+            left = &left[piece..];
+            if shape.more {
+                self.seal(false);
+            }
+            self.dropped = 0;
+            shape = Shape { rest: true, ..Shape::default() };
+        }
+    }
+
+    /// Gives the next number to a message that is dropped for want of room (DRP-1). The receiver learns of it with the next
+    /// message, or as soon as there is credit to tell it.
+    pub const fn drop_message(&mut self) -> Number {
+        self.accepted = self.accepted.next();
+        self.dropped += 1;
+        self.accepted
+    }
+
+    /// Tells what was dropped behind the last message, if there is credit for it (DRP-2).
+    pub fn announce(&mut self, clock: &mut Clock) {
+        let shape = Shape { gap: self.dropped.saturating_sub(1), void: true, ..Shape::default() };
+        let stamp = clock.now().next();
+        let fits = self.open.as_ref().is_some_and(|open| open.fits(shape, 0, stamp));
+        if self.dropped == 0 || !self.has_frame(fits) {
+            return;
+        }
+        clock.tick();
+        if !fits {
+            self.seal(false);
+        }
+        let behind = self.flight.is_behind();
+        let end = Number::new(self.accepted.get() - self.dropped);
+        self.open_frame_after(end).push(shape, &[], stamp);
+        self.dropped = 0;
+        self.leave_if_due(false, behind, stamp.next());
+    }
+
+    fn open_frame(&mut self) -> &mut OpenFrame {
+        self.open_frame_after(Number::new(self.accepted.before().get() - self.dropped))
+    }
+
+    /// The staged frame, a new one if there is none, whose first record would then follow on the number `end`.
+    fn open_frame_after(&mut self, end: Number) -> &mut OpenFrame {
+        let Self { open, flight, spent, settings, .. } = self;
+        open.get_or_insert_with(|| {
+            spent.frames += 1;
+            OpenFrame::new(flight.buffer(), settings.frame_size, end.next())
+        })
+    }
+
+    /// DAT-5: nothing to wait behind. DAT-6: full.
+    fn leave_if_due(&mut self, awaited: bool, behind: bool, next: Stamp) {
+        let full = self.open.as_ref().is_some_and(|open| !open.fits(Shape::default(), 0, next));
+        if awaited || full || !behind {
             // DAT-7: what comes next is staged until this one is known to be received.
             self.seal(!full && !awaited);
         }
-        Ok(number)
     }
 
     /// Closes the staged frame (DAT-6); `solicit` asks for its acknowledgement (ACK-4).
     pub fn seal(&mut self, solicit: bool) {
         if let (Some(session), Some(open)) = (self.session, self.open.take()) {
-            let (last, bytes) = (open.last(), open.seal(session, solicit));
-            self.bytes_sealed += bytes.len();
-            self.sealed.push_back(Sealed { last, bytes });
-            self.waiting += 1;
+            let (last, whole) = (open.last(), open.last_whole());
+            let bytes = open.seal(session, self.flight.next(), solicit);
+            self.flight.add(Kept::new(bytes, last, whole, false));
         }
     }
 
-    /// Offers the frames that wait to `link`, in order, until it takes no more. Returns whether all have left.
-    pub fn transmit(&mut self, link: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        while self.waiting > 0 {
-            let frame = &self.sealed[self.sealed.len() - self.waiting];
-            if !link(&frame.bytes) {
+    /// Puts a close behind all of it (CLO-1). False if that is not possible yet.
+    pub fn finish(&mut self, stamp: Stamp) -> bool {
+        let Some(session) = self.session.filter(|_| self.dropped == 0) else { return false };
+        self.seal(true);
+        let close = Close { last: self.accepted, reason: EndReason::Finished, frame: self.flight.next() };
+        self.flight.add(Kept::new(close.encode(session, stamp), self.accepted, self.accepted, true));
+        true
+    }
+
+    /// Offers the frames that wait to `link`, in order, until it takes no more, then a question if one is to be asked. Returns
+    /// whether all has left that may.
+    pub fn transmit(&mut self, stamp: Stamp, link: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        if !self.flight.transmit(self.known.frame_credit, link) {
+            return false;
+        }
+        if let Some(session) = self.session.filter(|_| self.asks) {
+            let ask = Ask { question: self.question + 1, bytes: self.spent.wanted };
+            if !link(&ask.encode(session, stamp)) {
                 return false;
             }
-            self.transmitted = frame.last;
-            self.waiting -= 1;
+            self.asks = false;
+            self.question = ask.question;
+            self.asked_after = self.flight.transmissions();
         }
         true
     }
 
-    /// Takes an acknowledgement: releases frames, raises credit. Returns whether it brought anything new (ACK-5).
+    /// Takes an acknowledgement: releases frames, raises credit, finds what was lost. Returns whether it brought anything new
+    /// (ACK-5).
     ///
     /// # Errors
     /// [`EndReason::Acknowledgement`] when it is impossible (ACK-6).
     pub fn acknowledge(&mut self, new: &Acknowledgement) -> Result<bool, EndReason> {
-        let pairs = || new.values().into_iter().zip(self.known.values());
-        if pairs().all(|(new, known)| new <= known) {
-            return Ok(false);
-        }
+        let pairs = || new.rising().into_iter().zip(self.known.rising());
+        let rises = pairs().any(|(new, known)| new > known);
         let falls = pairs().any(|(new, known)| new < known);
         let ordered = new.processed <= new.delivered && new.delivered <= new.received;
-        if falls || !ordered || new.received > self.transmitted {
+        let taken = self.flight.transmitted_frames();
+        let invented = new.frames > taken
+            || new.early_frames().any(|frame| frame > taken)
+            || !self.flight.agrees(&self.known, new)
+            || new.answered > self.question;
+        if rises && (falls || !ordered) || invented {
             return Err(EndReason::Acknowledgement);
         }
-        self.known = *new;
-        while let Some(front) = self.sealed.front() {
-            // ACK-7, and never a frame that the link has not taken: its number is past all that was acknowledged.
-            if front.last > new.at(self.settings.level) {
-                break;
+        let mut news = self.flight.arrive(self.known.frames, new);
+        if rises {
+            let answered = new.answered == self.question && self.known.answered < new.answered;
+            self.known = *new;
+            if answered {
+                self.flight.find_lost(self.asked_after); // RTX-2
             }
-            self.release();
+            news = true;
         }
-        if !self.is_behind() {
+        if new.early != 0 {
+            self.flight.find_overtaken(); // RTX-1
+        }
+        self.flight.release(&self.known, self.settings.level);
+        if !self.flight.is_behind() {
             self.seal(true); // DAT-7
         }
-        Ok(true)
+        Ok(news)
     }
 
     /// What the receiver last acknowledged.
@@ -200,14 +279,25 @@ impl SendWindow {
         self.known.at(self.settings.level)
     }
 
+    /// Whether all that was transmitted has been acknowledged as far as it matters, the close among it.
+    pub fn is_settled(&self) -> bool {
+        let frames = !self.settings.lossy || self.known.frames == self.flight.last();
+        self.settled() == self.accepted && !self.flight.has_waiting() && frames
+    }
+
     /// The last number given.
     pub const fn accepted(&self) -> Number {
         self.accepted
     }
 
-    /// The last number that the link has taken.
+    /// The last number whose message the link has taken as a whole.
     pub const fn transmitted(&self) -> Number {
-        self.transmitted
+        self.flight.transmitted()
+    }
+
+    /// The longest message that can be sent.
+    pub const fn max_message(&self) -> usize {
+        self.max_message
     }
 
     /// The first number of the staged frame.
@@ -217,49 +307,33 @@ impl SendWindow {
 
     /// Length of all frames that are not acknowledged (CRD-6).
     pub fn bytes_kept(&self) -> usize {
-        self.bytes_sealed + self.open.as_ref().map_or(0, OpenFrame::frame_bytes)
+        self.flight.bytes() + self.open.as_ref().map_or(0, OpenFrame::frame_bytes)
     }
 
     /// How many frames are not acknowledged, the staged one apart.
     pub fn frames_kept(&self) -> usize {
-        self.sealed.len()
+        self.flight.len()
     }
 
     /// Whether frames wait for the link.
     pub const fn has_waiting(&self) -> bool {
-        self.waiting > 0
+        self.flight.has_waiting()
     }
 
-    /// Whether a message of `length` bytes would be accepted now, were it not too long.
-    pub fn has_room(&self, length: usize, clock: &Clock) -> bool {
-        let fits = self.open.as_ref().is_some_and(|open| open.fits(length, clock.now().next()));
-        self.has_credit(length, fits)
+    /// Whether something is owed to us, so that it is worth to ask once more on a link that may have lost it.
+    pub fn awaits_answer(&self) -> bool {
+        let undelivered = self.known.delivered < self.accepted || self.settled() < self.accepted;
+        let starved = self.spent.wanted > self.known.byte_credit || self.dropped > 0 || self.spent.starved;
+        undelivered || starved || self.flight.is_doubtful() || self.known.frames < self.flight.last()
     }
 
-    fn has_credit(&self, length: usize, fits_open: bool) -> bool {
-        // WEL-1. CRD-1: what is staged has been paid for. CRD-2.
-        let welcomed = self.session.is_some();
-        let frame = fits_open || self.frames_begun < self.known.frame_credit;
-        let bytes = self.bytes_accepted.saturating_add(length as u64) <= self.known.byte_credit;
-        // CRD-6: whole frames count, or messages without bytes would be free. One message always has room: the bound may
-        // be set below the length of a message.
-        let kept = self.bytes_kept();
-        let memory = kept == 0 || kept.saturating_add(length) <= self.settings.retain;
-        welcomed && frame && bytes && memory
+    /// An answer has not come for a while: asks (RTX-2).
+    pub const fn handle_timeout(&mut self) {
+        self.asks = true;
     }
 
-    /// Whether a frame before the open one is not known to have been received.
-    fn is_behind(&self) -> bool {
-        self.sealed.back().is_some_and(|frame| frame.last > self.known.received)
-    }
-
-    fn release(&mut self) {
-        const SPARE_FRAMES: usize = 8;
-        if let Some(frame) = self.sealed.pop_front() {
-            self.bytes_sealed -= frame.bytes.len();
-            if self.spare.len() < SPARE_FRAMES {
-                self.spare.push(frame.bytes);
-            }
-        }
+    /// All is acknowledged, and nothing will be sent again.
+    pub(crate) fn forget_frames(&mut self) {
+        self.flight.forget();
     }
 }

@@ -9,10 +9,12 @@ use crate::{
 use lamq_protocol::{Epoch, wire::Priority};
 use std::{fmt, io, os::fd::BorrowedFd};
 
+mod faulty;
 mod memory;
 mod posix;
 pub(crate) mod sys;
 
+pub use faulty::{Faults, Faulty};
 pub use memory::Memory;
 pub use posix::Posix;
 pub(crate) use posix::{check, is_running};
@@ -67,6 +69,12 @@ pub trait Link: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`OpenError`], which tells an absent owner from one that is not to be trusted.
     fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError>;
+
+    /// Whether it breaks the second promise: frames may get lost, arrive twice or out of order. Then whoever waits for an answer
+    /// asks again after a while (RTX-2).
+    fn is_lossy(&self) -> bool {
+        false
+    }
 }
 
 /// The receiving end of a queue; dropping it gives the name up.

@@ -79,11 +79,9 @@ impl World<State> for Poller {
     type Plan = Option<Duration>;
 
     fn plan(&self, state: &mut State) -> Option<Duration> {
-        if std::mem::take(&mut state.retry_soon) {
-            Some(RETRY_TICK)
-        } else {
-            (!state.blocked.is_empty()).then_some(BLOCKED_TICK)
-        }
+        let retry = std::mem::take(&mut state.retry_soon).then_some(RETRY_TICK);
+        let look = (!state.blocked.is_empty()).then_some(BLOCKED_TICK);
+        [retry, look, state.next_ask()].into_iter().flatten().min()
     }
 
     fn take_progress(&self, state: &mut State) -> bool {

@@ -6,7 +6,7 @@ use crate::{
     error::{FlushFailure, SendError},
     sync::Arc,
 };
-use lamq_protocol::{Endpoint, Number};
+use lamq_protocol::{Number, send::Manner};
 use std::{fmt, time::Duration};
 
 /// The receiving application has been handed the message.
@@ -114,7 +114,7 @@ impl Sender {
         deadline: Deadline,
         timeout: Option<Duration>,
     ) -> Result<Receipt, SendSyncError<M>> {
-        let number = self.session.send(message, Endpoint::send_awaited, timeout)?;
+        let number = self.session.send(message, Manner { awaited: true, reserved: None }, timeout)?;
         match self.session.await_delivery(number, deadline) {
             Ok(()) => Ok(Receipt { number }),
             Err(why) => {

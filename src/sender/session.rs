@@ -4,11 +4,15 @@ use super::SenderStats;
 use crate::{
     clock::Deadline,
     error::{Disconnected, FlushError, FlushFailure, SendError, SendFailure},
-    pool::FrameBuffer,
     pump::{Driver, State},
     sync::Mutex,
 };
-use lamq_protocol::{Endpoint, Number, SessionId, endpoint::SendRefused, send::NoRoom, session::Outbound};
+use lamq_protocol::{
+    Number, SessionId,
+    endpoint::SendRefused,
+    send::{Manner, NoRoom, Reservation},
+    session::Outbound,
+};
 use std::time::Duration;
 
 /// The last of its owners lingers.
@@ -22,14 +26,12 @@ pub(super) struct Session {
     pub(super) closed: Mutex<bool>,
 }
 
-/// How the core takes a message.
-pub(super) type Push = fn(&mut Endpoint<FrameBuffer>, SessionId, &[u8]) -> Result<Number, SendRefused>;
-
 impl Session {
     pub(super) fn stats(&self) -> SenderStats {
         self.driver.call(|state| {
             state.step();
-            let (frames, stalls) = (*state.core.counters(), state.stalls);
+            let State { stalls, dropped, .. } = *state;
+            let frames = *state.core.counters();
             state.core.outbound(self.id).map_or_else(SenderStats::default, |outbound| {
                 let (window, known) = (outbound.window(), outbound.window().acknowledged());
                 SenderStats {
@@ -37,6 +39,7 @@ impl Session {
                     received: known.received.get(),
                     delivered: known.delivered.get(),
                     processed: known.processed.get(),
+                    dropped,
                     stalls,
                     frames,
                 }
@@ -48,45 +51,93 @@ impl Session {
     pub(super) fn send<M: AsRef<[u8]>>(
         &self,
         message: M,
-        push: Push,
+        manner: Manner,
         timeout: Option<Duration>,
     ) -> Result<Number, SendError<M>> {
         let body = message.as_ref();
-        let first = self.driver.call(|state| {
-            let first = self.try_push(state, body, push);
-            state.stalls += u64::from(first.is_none());
-            first
-        });
-        let result = first.or_else(|| {
-            // Read only now: the clock costs as much as all else that is done for a short message.
-            let deadline = timeout.map_or(Deadline::Never, Deadline::after);
-            self.driver.wait(deadline, |state| {
-                state.step();
-                self.try_push(state, body, push).or_else(|| {
-                    // Whoever waits for credit sends what is staged, and asks to be told.
-                    state.core.with_outbound(self.id, Outbound::flush);
-                    state.transmit(false);
-                    None
-                })
-            })
+        let result = self.await_room(body.len(), timeout, |state| {
+            let number = state.core.send(self.id, body, manner);
+            state.transmit(false);
+            number
         });
         result.unwrap_or(Err(SendFailure::Timeout)).map_err(|failure| SendError { message, failure })
     }
 
-    /// `None`: no room at present.
-    fn try_push(&self, state: &mut State, body: &[u8], push: Push) -> Option<Result<Number, SendFailure>> {
-        // An acknowledgement that is waiting may say that there is nothing to stage behind (DAT-5).
-        if state.core.outbound(self.id)?.window().staged().is_none() {
-            state.step();
-        }
-        let result = match push(&mut state.core, self.id, body) {
-            Ok(number) => Ok(number),
-            Err(SendRefused::NoRoom(NoRoom::Credit)) => return None,
-            Err(SendRefused::NoRoom(NoRoom::TooLong { length, limit })) => Err(SendFailure::TooLong { length, limit }),
-            Err(SendRefused::Ended(why)) => Err(SendFailure::Disconnected(Disconnected { why })),
+    /// Sets room aside within `timeout`, or however long it takes.
+    pub(super) fn reserve(&self, length: usize, timeout: Option<Duration>) -> Result<Reservation, SendFailure> {
+        let result = self.await_room(length, timeout, |state| state.core.reserve(self.id, length));
+        result.unwrap_or(Err(SendFailure::Timeout))
+    }
+
+    /// Runs `attempt` until it finds room for `length` bytes, or fails for another reason; `None` when the time is over.
+    fn await_room<R>(
+        &self,
+        length: usize,
+        timeout: Option<Duration>,
+        mut attempt: impl FnMut(&mut State) -> Result<R, SendRefused>,
+    ) -> Option<Result<R, SendFailure>> {
+        let mut attempt = |state: &mut State| {
+            // An acknowledgement that is waiting may say that there is nothing to stage behind (DAT-5).
+            if state.core.outbound(self.id)?.window().staged().is_none() {
+                state.step();
+            }
+            match attempt(state) {
+                Ok(result) => Some(Ok(result)),
+                Err(SendRefused::NoRoom(NoRoom::Credit)) => None,
+                Err(SendRefused::NoRoom(NoRoom::TooLong { length, limit })) => {
+                    Some(Err(SendFailure::TooLong { length, limit }))
+                }
+                Err(SendRefused::Ended(why)) => Some(Err(SendFailure::Disconnected(Disconnected { why }))),
+            }
         };
-        state.transmit(false);
-        Some(result)
+        let first = self.driver.call(|state| {
+            let first = attempt(state);
+            if first.is_none() {
+                state.stalls += 1;
+                state.transmit(false); // it may have asked for credit (LRG-2)
+            }
+            first
+        });
+        if first.is_some() || timeout == Some(Duration::ZERO) {
+            return first;
+        }
+        // Read only now: the clock costs as much as all else that is done for a short message.
+        let deadline = timeout.map_or(Deadline::Never, Deadline::after);
+        let result = self.driver.wait(deadline, |state| {
+            state.step();
+            attempt(state).or_else(|| {
+                // Whoever waits for credit sends what is staged, and asks to be told.
+                state.core.await_room(self.id, length, true); // LRG-3
+                state.core.with_outbound(self.id, Outbound::flush);
+                state.transmit(false);
+                None
+            })
+        });
+        self.driver.call(|state| {
+            state.core.await_room(self.id, length, false);
+            state.progressed = true; // others may have waited for this one
+        });
+        result
+    }
+
+    /// Drops a message: it gets a number, and the receiver is told (DRP-1).
+    pub(super) fn drop_message(&self) -> Result<Number, SendFailure> {
+        self.driver.call(|state| {
+            let dropped = state.core.drop_message(self.id);
+            state.dropped += u64::from(dropped.is_ok());
+            dropped.map_err(|refused| match refused {
+                SendRefused::Ended(why) => SendFailure::Disconnected(Disconnected { why }),
+                SendRefused::NoRoom(_) => SendFailure::Full, // nothing is needed for a number
+            })
+        })
+    }
+
+    /// Room that was set aside is not needed.
+    pub(super) fn give_back(&self, reservation: Reservation) {
+        self.driver.call(|state| {
+            state.core.give_back(self.id, reservation);
+            state.progressed = true; // others may wait for it
+        });
     }
 
     /// Waits until all that was sent before is acknowledged.

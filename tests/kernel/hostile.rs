@@ -167,7 +167,7 @@ fn body(number: u64) -> Vec<u8> {
 /// The bytes of a frame that its check does not cover.
 fn bodies(frame: &[u8]) -> Range<usize> {
     match wire::decode(frame).unwrap().1 {
-        Frame::Data(_) => 40..40 + usize::try_from(u32::from_le_bytes(frame[32..36].try_into().unwrap())).unwrap(),
+        Frame::Data(_) => 48..48 + usize::try_from(u32::from_le_bytes(frame[40..44].try_into().unwrap())).unwrap(),
         _ => 0..0,
     }
 }

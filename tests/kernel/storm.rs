@@ -6,7 +6,7 @@ use crate::{
 };
 use lamq::{Receiver, RecvTimeoutError, Sender};
 use lamq_protocol::{
-    Epoch, Level, Number, SessionId, Stamp, StreamId,
+    Epoch, FrameNumber, Level, Number, SessionId, Stamp, StreamId,
     wire::{Close, EndReason, Fault, Greeting},
 };
 use lamq_proves::proves;
@@ -124,7 +124,7 @@ fn each_fault_is_counted_under_its_own_name() {
     let name = Name::new("faults");
     let receiver = Receiver::builder().slots(2).frame_size(512).bind(name.as_str()).unwrap();
     let inbox = Raw::open(name.as_str()).unwrap();
-    let close = Close { last: Number::NONE, reason: EndReason::Finished };
+    let close = Close { last: Number::NONE, reason: EndReason::Finished, frame: FrameNumber::new(1) };
     let close = close.encode(SessionId::new(1).unwrap(), Stamp::new(1));
     let spoilt = |at: usize, byte: u8| {
         let mut frame = close.clone();
@@ -146,14 +146,14 @@ fn each_fault_is_counted_under_its_own_name() {
     wrong_check[0] ^= 1;
     let frames = [
         (Fault::TooShort, vec![]),
-        (Fault::TooShort, close[..39].to_vec()),
+        (Fault::TooShort, close[..47].to_vec()),
         (Fault::Length, [&close[..], &[0]].concat()),
         (Fault::Magic, spoilt(4, b'L')),
         (Fault::Version, spoilt(6, 2)),
-        (Fault::Kind, spoilt(7, 7)),
+        (Fault::Kind, spoilt(7, 8)),
         (Fault::Check, wrong_check),
         (Fault::Field, spoilt(39, 1)),                    // reserved
-        (Fault::Field, spoilt(32, 6)),                    // no such reason
+        (Fault::Field, spoilt(32, 7)),                    // no such reason
         (Fault::Field, no_version.encode(Stamp::new(1))), // versions 2 to 1
     ];
     let mut expected = Fault::ALL.map(|fault| (fault, 0));

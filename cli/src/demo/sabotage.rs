@@ -5,7 +5,7 @@ use lamq::{
     BindError, OpenError, QueueName,
     link::{Geometry, Inbox, Link, Outbox, Owner},
 };
-use lamq_protocol::wire::{DataFrame, Frame, Priority, decode};
+use lamq_protocol::wire::{DataFrame, Frame, Item, Priority, decode};
 use serde::{Deserialize, Serialize};
 use std::{
     io,
@@ -134,6 +134,9 @@ fn neighbours(frame: &[u8], from: u64) -> Option<(Range<usize>, Range<usize>)> {
     let Ok((_, Frame::Data(data))) = decode(frame) else { return None };
     let data: DataFrame<&[u8]> = data;
     let mut cursor = data.cursor();
-    let (first, second) = (data.next_record(&mut cursor)?, data.next_record(&mut cursor)?);
+    let (Item::Message(first), Item::Message(second)) = (data.next_item(&mut cursor)?, data.next_item(&mut cursor)?)
+    else {
+        return None;
+    };
     (first.number.get() >= from && first.body.len() == second.body.len()).then_some((first.body, second.body))
 }

@@ -49,7 +49,7 @@ fn one_when_nobody_reads_the_output_and_the_sender_learns_what_was_not_processed
 
 /// Receives from a sender whose second message is too long. Returns what it said.
 fn the_second_is_too_long(name: &Name, sender: impl FnOnce() -> Child) -> String {
-    let receiver = Receiver::builder().manual_acknowledge().bind(name.name.as_str()).unwrap();
+    let receiver = Receiver::builder().manual_acknowledge().max_message_size(8000).bind(name.name.as_str()).unwrap();
     let sender = sender();
     assert_eq!(&*receiver.recv().unwrap(), b"one");
     // Time for the sender to fail without having waited for this.
@@ -74,15 +74,15 @@ fn one_for_a_message_that_is_too_long_and_all_before_it_is_acknowledged() {
         sender.stdin.take().unwrap().write_all(format!("one\n{long}\nthree\n").as_bytes()).unwrap();
         sender
     });
-    assert!(said.starts_with("lamq: message 2 was not sent: it has more than 81"), "{said}");
-    assert!(said.contains("set by the receiver's inbox (its setting `frame_size`)"), "{said}");
+    assert!(said.starts_with("lamq: message 2 was not sent: it has more than 8000"), "{said}");
+    assert!(said.contains("the limit (the receiver's setting `max_message_size`)"), "{said}");
     assert!(said.ends_with("; all that was sent before is acknowledged\n"), "{said}");
 }
 
 #[test]
 fn one_for_a_line_without_an_end_of_which_no_more_is_read_than_may_be_sent() {
     let name = Name::new("endless");
-    let _receiver = Receiver::bind(name.name.as_str()).unwrap();
+    let _receiver = Receiver::builder().max_message_size(8000).bind(name.name.as_str()).unwrap();
     let mut sender = lamq(&["send", &name.name]);
     let mut input = sender.stdin.take().unwrap();
     let chunk = vec![0; 64 << 10];
@@ -90,7 +90,7 @@ fn one_for_a_line_without_an_end_of_which_no_more_is_read_than_may_be_sent() {
     drop(input);
     let output = finish(sender);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).starts_with("lamq: message 1 was not sent: it has more than 81"), "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("lamq: message 1 was not sent: it has more than 8000"), "{}", stderr(&output));
     // What the pipe and one read hold.
     assert!(chunks < 10, "it read {chunks} chunks");
 }

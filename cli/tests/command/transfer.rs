@@ -95,6 +95,7 @@ fn a_killed_sender_leaves_a_clean_prefix_and_its_last_number() {
                 assert_eq!(departure, Departure::Died);
                 break last;
             }
+            other => panic!("{other:?}"),
         }
     };
     let verdict = oracle.judge(&(), Claims { sent: u64::MAX, acknowledged: last, complete: false });

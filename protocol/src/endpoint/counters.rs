@@ -13,6 +13,8 @@ pub struct Counters {
     pub data_frames: u64,
     /// Messages handed to the application.
     pub delivered: u64,
+    /// Messages that senders dropped for want of room, as far as the application was told (DRP-1).
+    pub dropped_by_senders: u64,
     /// Greetings that were answered with a welcome.
     pub accepted: u64,
     /// Senders whose departure was told to the application.
@@ -27,10 +29,16 @@ pub struct Counters {
     pub repeated_welcome: u64,
     /// Refusals of a session that was open already.
     pub late_refusals: u64,
-    /// Data frames dropped because every number in them was received before (DAT-3).
+    /// Data frames and closes dropped because they came before (DAT-3).
     pub duplicates: u64,
+    /// Data frames and closes that came before those in front of them, and were kept (RTX-3).
+    pub early: u64,
+    /// Data frames and closes dropped because they came too far before those in front of them; they come again (RTX-3).
+    pub too_early: u64,
     /// Acknowledgements that said nothing new (ACK-5).
     pub stale_acknowledgements: u64,
+    /// Asks that said nothing new.
+    pub stale_asks: u64,
     /// Frames dropped because they name a session that we do not have (FRM-2).
     pub unknown_session: u64,
     /// Sessions ended because the peer broke the protocol (SES-3).

@@ -1,13 +1,16 @@
 //! What arrives: each frame goes to the session it names, or is dropped and counted.
 
-use super::{ACTIVE_FRAMES, Arrival, CODEC_RAW, Endpoint, Ready};
+use super::{
+    ACTIVE_FRAMES, Arrival, CODEC_RAW, Endpoint,
+    incoming::{Incoming, Outcome, Placed, Ready, Taken, Then},
+};
 use crate::{
     lamport::Stamp,
-    number::{SessionId, StreamId},
-    recv::Verdict,
+    number::{FrameNumber, SessionId, StreamId},
     session::Ended,
     wire::{
-        self, Acknowledgement, Close, DataFrame, EndReason, Fault, Frame, Greeting, Refusal, RefusalReason, Welcome,
+        self, Acknowledgement, Ask, Close, DataFrame, EndReason, Fault, Frame, Greeting, Refusal, RefusalReason,
+        Welcome,
     },
 };
 
@@ -19,7 +22,7 @@ pub(super) enum Reply {
     Close(Close),
 }
 
-impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
+impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// A frame arrived. A greeting that deserves an answer is returned for the shell to check.
     pub fn handle_frame(&mut self, frame: B) -> Option<Arrival> {
         self.counters.frames += 1;
@@ -45,6 +48,7 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
             Frame::Acknowledgement(acknowledgement) => {
                 self.handle_reply(session, header.stamp, Reply::Acknowledgement(acknowledgement))
             }
+            Frame::Ask(ask) => self.handle_ask(session, header.stamp, ask),
             Frame::Greeting(_) => false,
         };
         if known {
@@ -98,44 +102,85 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
 
     /// Returns whether we have that session.
     fn handle_data(&mut self, session: SessionId, data: DataFrame<B>) -> bool {
-        let Some(incoming) = self.inbound.get_mut(&session).filter(|incoming| incoming.session.is_open()) else {
-            return false;
-        };
-        if !self.clock.is_plausible(data.last_stamp()) {
-            self.sender_violated(session, EndReason::Stamp); // LAM-4
-            return true;
+        let (frame, stamp) = (data.frame(), data.last_stamp());
+        self.handle_placed(session, stamp, frame, Placed::Data(data))
+    }
+
+    /// Returns whether we have that session.
+    fn handle_sender_close(&mut self, session: SessionId, stamp: Stamp, close: Close) -> bool {
+        if close.reason == EndReason::Finished {
+            return self.handle_placed(session, stamp, close.frame, Placed::Close(close.last));
         }
-        match incoming.session.handle_data(&data) {
-            Ok(Verdict::Deliver) => {
-                self.frames_seen += 1;
-                incoming.active = self.frames_seen + ACTIVE_FRAMES;
-                self.counters.data_frames += 1;
-                let cursor = data.cursor();
-                self.ready.push_back(Ready::Frame(session, data, cursor)); // PRO-4
-            }
-            Ok(Verdict::Duplicate) => self.counters.duplicates += 1, // DAT-3
+        let Some(incoming) = self.open_session(session, stamp) else { return self.inbound.contains_key(&session) };
+        incoming.session.handle_accusation(close.reason);
+        self.clock.witness(stamp); // LAM-3
+        self.depart(session);
+        true
+    }
+
+    /// Returns whether we have that session.
+    fn handle_ask(&mut self, session: SessionId, stamp: Stamp, ask: Ask) -> bool {
+        let Some(incoming) = self.open_session(session, stamp) else {
+            let Some(incoming) = self.inbound.get_mut(&session) else { return false };
+            _ = incoming.session.handle_ask(ask); // counted as for an unknown session
+            return true;
+        };
+        let news = incoming.session.handle_ask(ask);
+        let wants = incoming.session.window().wants();
+        self.counters.stale_asks += u64::from(!news);
+        if wants && !self.asking.contains(&session) {
+            self.asking.push_back(session);
+        }
+        self.clock.witness(stamp); // LAM-3
+        true
+    }
+
+    /// A data frame or a close, in its place or not. Returns whether we have that session.
+    fn handle_placed(&mut self, session: SessionId, stamp: Stamp, frame: FrameNumber, placed: Placed<B>) -> bool {
+        let Some(incoming) = self.open_session(session, stamp) else { return self.inbound.contains_key(&session) };
+        match incoming.arrive(frame, placed) {
+            Ok(Outcome::Taken(taken)) => self.take(session, stamp, taken),
+            Ok(Outcome::Kept) => self.counters.early += 1,
+            Ok(Outcome::Duplicate) => self.counters.duplicates += 1, // DAT-3
+            Ok(Outcome::Dropped) => self.counters.too_early += 1,
             Err(reason) => self.sender_violated(session, reason),
         }
         true
     }
 
-    /// Returns whether we have that session.
-    fn handle_sender_close(&mut self, session: SessionId, stamp: Stamp, close: Close) -> bool {
-        let Some(incoming) = self.inbound.get_mut(&session).filter(|incoming| incoming.session.is_open()) else {
-            return false;
-        };
+    fn take(&mut self, session: SessionId, stamp: Stamp, taken: Taken<B>) {
+        self.frames_seen += taken.count;
+        self.counters.data_frames += taken.count;
+        if let Some(incoming) = self.inbound.get_mut(&session).filter(|_| taken.count > 0) {
+            incoming.active = self.frames_seen + ACTIVE_FRAMES;
+        }
+        for data in taken.frames {
+            let cursor = data.cursor();
+            self.ready.push_back(Ready::Frame(session, data, cursor)); // PRO-4
+        }
+        match taken.then {
+            Then::GoesOn => {}
+            Then::Left => {
+                self.clock.witness(stamp); // LAM-3
+                self.depart(session);
+            }
+            Then::Violated(reason) => self.sender_violated(session, reason),
+        }
+    }
+
+    /// The session that takes frames, if it is there and can follow `stamp`.
+    fn open_session(&mut self, session: SessionId, stamp: Stamp) -> Option<&mut Incoming<B>> {
+        let incoming = self.inbound.get_mut(&session)?;
+        if !incoming.session.is_open() {
+            incoming.session.repeat(); // RTX-4
+            self.counters.unknown_session += 1; // SES-2
+            return None;
+        }
         if !self.clock.is_plausible(stamp) {
             self.sender_violated(session, EndReason::Stamp); // LAM-4
-            return true;
+            return None;
         }
-        match incoming.session.handle_close(close) {
-            Ok(()) => {
-                self.clock.witness(stamp); // LAM-3
-                self.ready.push_back(Ready::Departed(session));
-            }
-            Err(reason) => self.sender_violated(session, reason), // CLO-3
-        }
-        true
+        self.inbound.get_mut(&session)
     }
 
     /// Returns whether we have that session.
@@ -147,7 +192,11 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
             let accepted = match &reply {
                 Reply::Welcome(welcome) => outbound.handle_welcome(welcome),
                 Reply::Refusal(refusal) => outbound.handle_refusal(*refusal),
-                Reply::Acknowledgement(acknowledgement) => outbound.handle_acknowledgement(acknowledgement),
+                Reply::Acknowledgement(acknowledgement) => {
+                    let news = outbound.handle_acknowledgement(acknowledgement);
+                    outbound.window_mut().announce(&mut self.clock); // DRP-2
+                    news
+                }
                 Reply::Close(close) => {
                     outbound.handle_close(*close);
                     true
@@ -173,7 +222,16 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
         if let Some(incoming) = self.inbound.get_mut(&session) {
             incoming.session.violated(reason);
             self.counters.violations += 1;
-            self.ready.push_back(Ready::Departed(session));
+            self.depart(session);
+        }
+    }
+
+    /// A session takes no more frames: the application learns of it behind all that was received.
+    pub(super) fn depart(&mut self, session: SessionId) {
+        self.ready.push_back(Ready::Departed(session));
+        self.asking.retain(|asking| *asking != session);
+        if let Some(incoming) = self.inbound.get_mut(&session) {
+            incoming.discard();
         }
     }
 }

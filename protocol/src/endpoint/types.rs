@@ -25,6 +25,12 @@ pub struct Settings {
     pub window: u64,
     /// Most senders at a time (GRT-5).
     pub max_sessions: u32,
+    /// The longest message in bytes that is taken (LRG-1).
+    pub max_message: u32,
+    /// Most bytes held, beyond the windows, for messages that are longer than a window; at least one message (LRG-2).
+    pub large_memory: u64,
+    /// Whether the link may lose frames.
+    pub lossy: bool,
     /// Whether asking for the next message says that the application is done with the one before.
     pub auto_process: bool,
 }
@@ -46,6 +52,15 @@ pub enum Event<B> {
         frame: B,
         /// Where in the frame it lies.
         body: Range<usize>,
+    },
+    /// The sender dropped these messages for want of room (DRP-1).
+    Gap {
+        /// Who.
+        peer: Peer,
+        /// Their first number.
+        first: Number,
+        /// Their last number.
+        last: Number,
     },
     /// A sender was welcomed.
     Joined {

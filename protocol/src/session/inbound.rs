@@ -3,9 +3,9 @@
 use super::LinkFn;
 use crate::{
     lamport::Clock,
-    number::{Number, SessionId, StreamId},
-    recv::{RecvWindow, Verdict},
-    wire::{Acknowledgement, Close, DataFrame, EndReason, Greeting, Priority, Welcome},
+    number::{FrameNumber, Number, SessionId, StreamId},
+    recv::RecvWindow,
+    wire::{Acknowledgement, Ask, Close, EndReason, Greeting, Priority, Welcome},
 };
 
 /// Who is on the sending side of an [`Inbound`] session.
@@ -60,11 +60,13 @@ pub struct Inbound {
     welcomed: bool,
     /// A close to be sent, once.
     close: Option<EndReason>,
+    /// Whether the link may lose what we say: then we stay until the sender is gone, to say it again.
+    lossy: bool,
 }
 
 impl Inbound {
-    /// The session that answers `greeting` with `welcome`, with a byte window of `window`.
-    pub fn new(greeting: &Greeting, welcome: Welcome, window: u64) -> Self {
+    /// The session that answers `greeting` with `welcome`, with a byte window of `window`, over a link that may lose frames or not.
+    pub fn new(greeting: &Greeting, welcome: Welcome, window: u64, lossy: bool) -> Self {
         let mut recv = RecvWindow::new(greeting.level, window);
         let (frame_credit, byte_credit) = (welcome.frame_credit, welcome.byte_credit);
         recv.told(Acknowledgement { frame_credit, byte_credit, ..Acknowledgement::default() });
@@ -76,6 +78,7 @@ impl Inbound {
             state: RecvState::Open,
             welcomed: false,
             close: None,
+            lossy,
         }
     }
 
@@ -87,6 +90,11 @@ impl Inbound {
     /// What was received and what of it is acknowledged.
     pub const fn window(&self) -> &RecvWindow {
         &self.window
+    }
+
+    /// As [`window`](Self::window), to take what arrives.
+    pub(crate) const fn window_mut(&mut self) -> &mut RecvWindow {
+        &mut self.window
     }
 
     /// Whether data is still expected.
@@ -101,27 +109,33 @@ impl Inbound {
         }
     }
 
-    /// A data frame arrived.
-    ///
-    /// # Errors
-    /// The violation that ends the session.
-    pub fn handle_data<B: AsRef<[u8]>>(&mut self, frame: &DataFrame<B>) -> Result<Verdict, EndReason> {
-        self.window.receive(frame)
-    }
-
-    /// The sender closed the session.
+    /// The sender closed the session, behind all else that it sent.
     ///
     /// # Errors
     /// A violation when numbers are missing (CLO-3).
-    pub fn handle_close(&mut self, close: Close) -> Result<(), EndReason> {
-        if close.reason != EndReason::Finished {
-            self.depart(Departure::Accused(close.reason));
-        } else if close.last == self.window.received() {
-            self.depart(Departure::Left);
-        } else {
-            return Err(EndReason::Final);
-        }
+    pub fn handle_close(&mut self, last: Number) -> Result<(), EndReason> {
+        self.window.take_close(last)?;
+        self.depart(Departure::Left);
         Ok(())
+    }
+
+    /// The sender says that we broke a rule, and ended the session.
+    pub fn handle_accusation(&mut self, reason: EndReason) {
+        self.depart(Departure::Accused(reason));
+    }
+
+    /// The sender asks where we stand, and perhaps for credit. It may do so after its close, if that may be lost (RTX-2).
+    ///
+    /// Returns whether it was news.
+    pub fn handle_ask(&mut self, ask: Ask) -> bool {
+        self.window.handle_ask(ask)
+    }
+
+    /// Something came for a session that takes no more: on a link that loses frames the sender may not know (RTX-4).
+    pub const fn repeat(&mut self) {
+        if let RecvState::Draining { departure: Departure::Violated(reason), gone: false, .. } = self.state {
+            self.close = Some(reason);
+        }
     }
 
     /// The sender is dead, and all it ever sent has been handled (DTH-2).
@@ -155,9 +169,10 @@ impl Inbound {
         self.state = RecvState::Left { gone };
     }
 
-    /// The next message is handed to the application; only now may it be acknowledged as delivered (PRO-2).
-    pub fn deliver(&mut self, length: u64) {
-        self.window.deliver(length);
+    /// All up to `number` is handed to the application, the last of it with `length` bytes; only now may it be acknowledged as
+    /// delivered (PRO-2).
+    pub fn deliver(&mut self, number: Number, length: u64) {
+        self.window.deliver(number, length);
     }
 
     /// Every message of the oldest frame was handed to the application.
@@ -187,7 +202,7 @@ impl Inbound {
             RecvState::Open => false,
             RecvState::Draining { departure, told, gone } => {
                 let owes = departure == Departure::Left && !self.window.is_settled();
-                told && (gone || (self.close.is_none() && !owes))
+                told && (gone || (!self.lossy && self.close.is_none() && !owes))
             }
             RecvState::Left { gone } => gone || self.close.is_none(),
         }
@@ -203,7 +218,9 @@ impl Inbound {
             RecvState::Draining { .. } | RecvState::Left { .. } => false,
         };
         let ends = self.close.is_some() || !self.is_open();
-        self.window.due(share, idle || ends).filter(|_| listens)
+        // A sender that knows of all its messages asks for nothing more, unless it cannot know that its close arrived.
+        let is_done = !self.lossy && !self.is_open() && self.close.is_none() && self.window.is_settled();
+        self.window.due(share, idle || ends).filter(|_| listens && !is_done)
     }
 
     /// Offers what is due to the link, until it takes no more. Returns whether all has left.
@@ -225,7 +242,7 @@ impl Inbound {
             self.window.told(due);
         }
         if let Some(reason) = self.close {
-            let close = Close { last: self.window.delivered(), reason };
+            let close = Close { last: self.window.delivered(), reason, frame: FrameNumber::NONE };
             if !link(Priority::Ordered, &close.encode(self.reply_session, clock.now())) {
                 return false;
             }

@@ -3,8 +3,8 @@
 use super::LinkFn;
 use crate::{
     lamport::Clock,
-    number::{Epoch, Number, SessionId},
-    send::{NoRoom, SendSettings, SendWindow},
+    number::{Epoch, FrameNumber, Number, SessionId},
+    send::{Manner, NoRoom, Reservation, SendSettings, SendWindow},
     wire::{Acknowledgement, Close, EndReason, Greeting, Priority, Refusal, Welcome},
 };
 
@@ -33,9 +33,15 @@ pub enum Ended {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum SendState {
-    Greeting { sent: bool },
+    Greeting {
+        sent: bool,
+    },
     Open,
-    Closing { sent: bool },
+    /// `queued`: the close is in the window. `greeted`: the greeting has been sent, and sent again if it had to be.
+    Closing {
+        queued: bool,
+        greeted: bool,
+    },
     Ended(Ended),
 }
 
@@ -104,16 +110,40 @@ impl Outbound {
     ///
     /// # Errors
     /// [`NoRoom`], also while not open.
-    pub fn push(&mut self, body: &[u8], clock: &mut Clock) -> Result<Number, NoRoom> {
-        if self.is_open() { self.window.push(body, clock) } else { Err(NoRoom::Credit) }
+    pub fn push(&mut self, body: &[u8], clock: &mut Clock, manner: Manner) -> Result<Number, NoRoom> {
+        if self.is_open() { self.window.push(body, clock, manner) } else { Err(NoRoom::Credit) }
     }
 
-    /// As [`push`](Self::push), see [`SendWindow::push_awaited`].
+    /// Sets room aside, see [`SendWindow::reserve`].
     ///
     /// # Errors
     /// [`NoRoom`], also while not open.
-    pub fn push_awaited(&mut self, body: &[u8], clock: &mut Clock) -> Result<Number, NoRoom> {
-        if self.is_open() { self.window.push_awaited(body, clock) } else { Err(NoRoom::Credit) }
+    pub fn reserve(&mut self, length: usize) -> Result<Reservation, NoRoom> {
+        if self.is_open() { self.window.reserve(length) } else { Err(NoRoom::Credit) }
+    }
+
+    /// As [`window`](Self::window), for what needs no open session.
+    pub(crate) const fn window_mut(&mut self) -> &mut SendWindow {
+        &mut self.window
+    }
+
+    /// Whether an answer is due that a link may have lost.
+    pub fn awaits_something(&self) -> bool {
+        match self.state {
+            SendState::Greeting { sent } => sent,
+            SendState::Open | SendState::Closing { .. } => self.data_session.is_none() || self.window.awaits_answer(),
+            SendState::Ended(_) => false,
+        }
+    }
+
+    /// No answer has come for a while: says again what needs one (RTX-2).
+    pub const fn handle_answer_timeout(&mut self) {
+        match &mut self.state {
+            SendState::Greeting { sent } => *sent = false,
+            SendState::Closing { greeted, .. } if self.data_session.is_none() => *greeted = false,
+            SendState::Open | SendState::Closing { .. } => self.window.handle_timeout(),
+            SendState::Ended(_) => {}
+        }
     }
 
     /// Closes the staged frame and asks for its acknowledgement.
@@ -132,7 +162,7 @@ impl Outbound {
             SendState::Greeting { sent: false } => self.state = SendState::Ended(Ended::Finished),
             SendState::Greeting { sent: true } | SendState::Open => {
                 self.flush();
-                self.state = SendState::Closing { sent: false };
+                self.state = SendState::Closing { queued: false, greeted: true };
             }
             SendState::Closing { .. } | SendState::Ended(_) => {}
         }
@@ -144,7 +174,8 @@ impl Outbound {
             return false;
         }
         self.data_session = Some(welcome.data_session);
-        self.window.open(welcome.data_session, welcome.frame_credit, welcome.byte_credit);
+        let Welcome { data_session, frame_credit, byte_credit, max_message, .. } = *welcome;
+        self.window.open(data_session, frame_credit, byte_credit, max_message);
         self.receiver = Some(welcome.epoch);
         if matches!(self.state, SendState::Greeting { .. }) {
             self.state = SendState::Open;
@@ -203,32 +234,32 @@ impl Outbound {
 
     /// Offers what is due to the link, in order, until it takes no more. Returns whether all has left.
     pub fn transmit(&mut self, clock: &Clock, link: &mut LinkFn<'_>) -> bool {
-        let close = |reason| Close { last: self.window.accepted(), reason };
+        let now = clock.now();
         match (&mut self.state, self.data_session) {
-            (SendState::Greeting { sent }, _) => {
-                *sent = *sent || link(Priority::Ordered, &self.greeting.encode(clock.now()));
-                *sent
+            (SendState::Greeting { sent: greeted } | SendState::Closing { greeted, .. }, None) => {
+                *greeted = *greeted || link(Priority::Ordered, &self.greeting.encode(now));
+                *greeted
             }
-            (SendState::Open, _) => self.window.transmit(&mut |frame| link(Priority::Ordered, frame)),
-            (SendState::Closing { sent }, Some(session)) => {
-                let close = close(EndReason::Finished).encode(session, clock.now());
-                *sent = *sent
-                    || self.window.transmit(&mut |frame| link(Priority::Ordered, frame))
-                        && link(Priority::Ordered, &close);
-                let sent = *sent;
+            (SendState::Ended(_), None) => true,
+            (SendState::Closing { queued, .. }, Some(_)) => {
+                *queued = *queued || self.window.finish(now);
+                let left = self.window.transmit(now, &mut |frame| link(Priority::Ordered, frame));
                 self.finish_if_settled();
-                sent
+                left
             }
             (SendState::Ended(_), Some(session)) => {
                 if let Some(reason) = self.accusation {
-                    if !link(Priority::Ordered, &close(reason).encode(session, clock.now())) {
+                    let close = Close { last: self.window.accepted(), reason, frame: FrameNumber::NONE };
+                    if !link(Priority::Ordered, &close.encode(session, now)) {
                         return false;
                     }
                     self.accusation = None;
                 }
                 true
             }
-            (SendState::Closing { .. } | SendState::Ended(_), None) => true,
+            (SendState::Greeting { .. } | SendState::Open, _) => {
+                self.window.transmit(now, &mut |frame| link(Priority::Ordered, frame))
+            }
         }
     }
 
@@ -238,9 +269,9 @@ impl Outbound {
     }
 
     fn finish_if_settled(&mut self) {
-        let settled = self.window.settled() == self.window.accepted();
-        if matches!(self.state, SendState::Closing { sent: true }) && settled {
+        if matches!(self.state, SendState::Closing { queued: true, .. }) && self.window.is_settled() {
             self.state = SendState::Ended(Ended::Finished);
+            self.window.forget_frames();
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Frames that carry no messages: greeting, welcome, refusal, acknowledgement, close.
+//! How a session begins, or does not: greeting, welcome, refusal.
 
 use super::{
-    Fault, Priority,
+    Fault,
     header::{self, Header, Kind, put, u16_at, u32_at, u64_at},
 };
 use crate::{
     lamport::Stamp,
-    number::{Epoch, Level, Number, SessionId, StreamId},
+    number::{Epoch, Level, SessionId, StreamId},
 };
 use core::ops::Range;
 
@@ -44,6 +44,8 @@ pub struct Welcome {
     pub byte_credit: u64,
     /// Process id of the receiver.
     pub pid: u32,
+    /// The longest message in bytes that the receiver takes.
+    pub max_message: u32,
 }
 
 /// Denies a session (section 8).
@@ -74,56 +76,6 @@ pub enum RefusalReason {
         /// The receiver's limit.
         limit: u32,
     },
-}
-
-/// How far the receiver has come, and how much more may come (section 10). All values are absolute.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Acknowledgement {
-    /// Cumulative: taken from the link.
-    pub received: Number,
-    /// Cumulative: handed to the application.
-    pub delivered: Number,
-    /// Cumulative: the application is done with it.
-    pub processed: Number,
-    /// How many data frames the sender may transmit in total.
-    pub frame_credit: u64,
-    /// How many body bytes the sender may transmit in total.
-    pub byte_credit: u64,
-}
-
-/// The session is over (section 12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Close {
-    /// From the sender: the last number it gave. From the receiver: the last number it delivered.
-    pub last: Number,
-    /// Why.
-    pub reason: EndReason,
-}
-
-/// Why a side closed the session; all but the first name a violation by the other side (SES-3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[repr(u16)]
-pub enum EndReason {
-    /// Regular end.
-    #[error("finished")]
-    Finished = 0,
-    /// Numbers are missing before a data frame (DAT-4).
-    #[error(
-        "a data frame does not follow the one before it: a frame is missing, somebody else may have read the queue"
-    )]
-    Gap = 1,
-    /// Data without credit (CRD-5).
-    #[error("data beyond the granted credit")]
-    Credit = 2,
-    /// An impossible acknowledgement (ACK-6).
-    #[error("an acknowledgement that contradicts what was sent or acknowledged before")]
-    Acknowledgement = 3,
-    /// A Lamport stamp too far ahead (LAM-4).
-    #[error("a Lamport stamp more than 2^48 ahead")]
-    Stamp = 4,
-    /// A close whose final number is not the last number received (CLO-3).
-    #[error("a close whose final number is not the last number received")]
-    Final = 5,
 }
 
 mod greeting {
@@ -212,7 +164,7 @@ impl Welcome {
     const FRAME_CREDIT: Range<usize> = 40..48;
     const BYTE_CREDIT: Range<usize> = 48..56;
     const PID: Range<usize> = 56..60;
-    const RESERVED: Range<usize> = 60..64;
+    const MAX_MESSAGE: Range<usize> = 60..64;
 
     /// The frame, for the greeting's reply session, at the receiver's clock.
     pub fn encode(&self, session: SessionId, stamp: Stamp) -> Vec<u8> {
@@ -222,18 +174,19 @@ impl Welcome {
         put(&mut bytes, Self::FRAME_CREDIT, self.frame_credit.to_le_bytes());
         put(&mut bytes, Self::BYTE_CREDIT, self.byte_credit.to_le_bytes());
         put(&mut bytes, Self::PID, self.pid.to_le_bytes());
+        put(&mut bytes, Self::MAX_MESSAGE, self.max_message.to_le_bytes());
         finish(bytes, Kind::Welcome, Some(session), stamp)
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         exactly(bytes, Self::LENGTH)?;
-        zero(&bytes[Self::RESERVED])?;
         Ok(Self {
             data_session: SessionId::new(u64_at(bytes, Self::DATA_SESSION)).ok_or(Fault::Field)?,
             epoch: Epoch::new(u64_at(bytes, Self::EPOCH)).ok_or(Fault::Field)?,
             frame_credit: u64_at(bytes, Self::FRAME_CREDIT),
             byte_credit: u64_at(bytes, Self::BYTE_CREDIT),
             pid: u32_at(bytes, Self::PID),
+            max_message: u32_at(bytes, Self::MAX_MESSAGE),
         })
     }
 }
@@ -273,86 +226,7 @@ impl Refusal {
     }
 }
 
-impl Acknowledgement {
-    const LENGTH: usize = 64;
-    const RECEIVED: Range<usize> = 24..32;
-    const DELIVERED: Range<usize> = 32..40;
-    const PROCESSED: Range<usize> = 40..48;
-    const FRAME_CREDIT: Range<usize> = 48..56;
-    const BYTE_CREDIT: Range<usize> = 56..64;
-
-    /// Acknowledgements may overtake (POS-9).
-    pub const PRIORITY: Priority = Priority::Urgent;
-
-    /// What is acknowledged at a level.
-    pub const fn at(&self, level: Level) -> Number {
-        match level {
-            Level::Received => self.received,
-            Level::Delivered => self.delivered,
-            Level::Processed => self.processed,
-        }
-    }
-
-    /// The five values, in the order of the frame.
-    pub(crate) const fn values(&self) -> [u64; 5] {
-        let Self { received, delivered, processed, frame_credit, byte_credit } = *self;
-        [received.get(), delivered.get(), processed.get(), frame_credit, byte_credit]
-    }
-
-    /// The frame, for the sender's session id, at the receiver's clock.
-    pub fn encode(&self, session: SessionId, stamp: Stamp) -> Vec<u8> {
-        let mut bytes = vec![0; Self::LENGTH];
-        put(&mut bytes, Self::RECEIVED, self.received.get().to_le_bytes());
-        put(&mut bytes, Self::DELIVERED, self.delivered.get().to_le_bytes());
-        put(&mut bytes, Self::PROCESSED, self.processed.get().to_le_bytes());
-        put(&mut bytes, Self::FRAME_CREDIT, self.frame_credit.to_le_bytes());
-        put(&mut bytes, Self::BYTE_CREDIT, self.byte_credit.to_le_bytes());
-        finish(bytes, Kind::Acknowledgement, Some(session), stamp)
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
-        exactly(bytes, Self::LENGTH)?;
-        Ok(Self {
-            received: Number::new(u64_at(bytes, Self::RECEIVED)),
-            delivered: Number::new(u64_at(bytes, Self::DELIVERED)),
-            processed: Number::new(u64_at(bytes, Self::PROCESSED)),
-            frame_credit: u64_at(bytes, Self::FRAME_CREDIT),
-            byte_credit: u64_at(bytes, Self::BYTE_CREDIT),
-        })
-    }
-}
-
-impl Close {
-    const LENGTH: usize = 40;
-    const LAST: Range<usize> = 24..32;
-    const REASON: Range<usize> = 32..34;
-    const RESERVED: Range<usize> = 34..40;
-
-    /// The frame, for the other side's session id, at our clock.
-    pub fn encode(&self, session: SessionId, stamp: Stamp) -> Vec<u8> {
-        let mut bytes = vec![0; Self::LENGTH];
-        put(&mut bytes, Self::LAST, self.last.get().to_le_bytes());
-        put(&mut bytes, Self::REASON, (self.reason as u16).to_le_bytes());
-        finish(bytes, Kind::Close, Some(session), stamp)
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
-        exactly(bytes, Self::LENGTH)?;
-        zero(&bytes[Self::RESERVED])?;
-        let reason = match u16_at(bytes, Self::REASON) {
-            0 => EndReason::Finished,
-            1 => EndReason::Gap,
-            2 => EndReason::Credit,
-            3 => EndReason::Acknowledgement,
-            4 => EndReason::Stamp,
-            5 => EndReason::Final,
-            _ => return Err(Fault::Field),
-        };
-        Ok(Self { last: Number::new(u64_at(bytes, Self::LAST)), reason })
-    }
-}
-
-fn finish(mut bytes: Vec<u8>, kind: Kind, session: Option<SessionId>, stamp: Stamp) -> Vec<u8> {
+pub(super) fn finish(mut bytes: Vec<u8>, kind: Kind, session: Option<SessionId>, stamp: Stamp) -> Vec<u8> {
     Header { kind, session, stamp }.encode(&mut bytes);
     let end = bytes.len();
     header::seal(&mut bytes, end..end);
@@ -360,7 +234,7 @@ fn finish(mut bytes: Vec<u8>, kind: Kind, session: Option<SessionId>, stamp: Sta
 }
 
 /// Length and check of a frame of fixed length.
-fn exactly(bytes: &[u8], length: usize) -> Result<(), Fault> {
+pub(super) fn exactly(bytes: &[u8], length: usize) -> Result<(), Fault> {
     match bytes.len() {
         n if n < length => Err(Fault::TooShort),
         n if n > length => Err(Fault::Length),
@@ -373,6 +247,6 @@ fn verify_all(bytes: &[u8]) -> Result<(), Fault> {
 }
 
 /// FRM-4, seen from the reader: what is reserved is zero in version 1.
-fn zero(bytes: &[u8]) -> Result<(), Fault> {
+pub(super) fn zero(bytes: &[u8]) -> Result<(), Fault> {
     if bytes.iter().all(|&byte| byte == 0) { Ok(()) } else { Err(Fault::Field) }
 }

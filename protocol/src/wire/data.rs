@@ -2,161 +2,84 @@
 
 use super::{
     Fault,
-    header::{self, Header, Kind, put, u16_at, u32_at, u64_at},
+    header::{self, u16_at, u32_at, u64_at},
 };
 use crate::{
     lamport::Stamp,
-    number::{Number, SessionId},
+    number::{FrameNumber, Number},
 };
 use core::ops::Range;
 
-const FIRST: Range<usize> = 24..32;
-const BODY_BYTES: Range<usize> = 32..36;
-const COUNT: Range<usize> = 36..38;
-const FLAGS: Range<usize> = 38..40;
-const BODIES: usize = 40;
+pub(super) const FRAME: Range<usize> = 24..32;
+pub(super) const FIRST: Range<usize> = 32..40;
+pub(super) const BODY_BYTES: Range<usize> = 40..44;
+pub(super) const COUNT: Range<usize> = 44..46;
+pub(super) const FLAGS: Range<usize> = 46..48;
+pub(super) const BODIES: usize = 48;
 
-const FLAG_SOLICIT: u16 = 1;
-const FLAG_AWAIT: u16 = 2;
+pub(super) const FLAG_SOLICIT: u16 = 1;
+pub(super) const FLAG_AWAIT: u16 = 2;
 
-const ENTRY: usize = 4;
-const ENTRY_STAMP: usize = 8;
-const ENTRY_LENGTH: u32 = 0x00FF_FFFF;
-const ENTRY_FLAG_STAMP: u32 = 0x8000_0000;
+pub(super) const ENTRY: usize = 4;
+pub(super) const ENTRY_STAMP: usize = 8;
+pub(super) const ENTRY_GAP: usize = 8;
+pub(super) const ENTRY_LENGTH: u32 = 0x00FF_FFFF;
 
-const _: () = assert!(FIRST.start == header::LENGTH && FLAGS.end == BODIES);
+pub(super) const STAMP: u32 = 1 << 31;
+pub(super) const GAP: u32 = 1 << 30;
+pub(super) const MORE: u32 = 1 << 29;
+pub(super) const REST: u32 = 1 << 28;
+pub(super) const VOID: u32 = 1 << 27;
+const KNOWN: u32 = ENTRY_LENGTH | STAMP | GAP | MORE | REST | VOID;
 
-/// The most records a frame can carry.
-pub const MAX_RECORDS: usize = u16::MAX as usize;
-
-/// The longest message that fits into one frame of `frame_size` bytes (LIM-1).
-pub const fn record_limit(frame_size: usize) -> usize {
-    let room = frame_size.saturating_sub(BODIES + ENTRY);
-    if room < ENTRY_LENGTH as usize { room } else { ENTRY_LENGTH as usize }
-}
-
-/// A frame under construction: records are appended in place.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct OpenFrame {
-    /// Space for the header, then the bodies.
-    bytes: Vec<u8>,
-    index: Vec<u8>,
-    limit: usize,
-    first: Number,
-    first_stamp: Stamp,
-    last_stamp: Stamp,
-    count: u16,
-    awaits: bool,
-}
-
-impl OpenFrame {
-    /// An empty frame of at most `limit` bytes, built in `buffer`.
-    pub fn new(mut buffer: Vec<u8>, limit: usize, first: Number) -> Self {
-        // It grows with what is put into it: a frame is kept until it is acknowledged, and most are short (CRD-6).
-        buffer.clear();
-        buffer.resize(BODIES, 0);
-        let stamp = Stamp::default();
-        Self {
-            bytes: buffer,
-            index: Vec::new(),
-            limit,
-            first,
-            first_stamp: stamp,
-            last_stamp: stamp,
-            count: 0,
-            awaits: false,
-        }
-    }
-
-    /// Whether a message of `length` bytes with this stamp still fits.
-    pub fn fits(&self, length: usize, stamp: Stamp) -> bool {
-        let entry = if self.follows(stamp) { ENTRY } else { ENTRY + ENTRY_STAMP };
-        let room = self.limit.checked_sub(self.frame_bytes() + entry);
-        usize::from(self.count) < MAX_RECORDS && room.is_some_and(|room| length <= room)
-    }
-
-    /// Appends a message that [`fits`](Self::fits).
-    ///
-    /// # Panics
-    /// When the message is longer than 4 GiB, which none that fits is.
-    pub fn push(&mut self, body: &[u8], stamp: Stamp) {
-        debug_assert!(self.fits(body.len(), stamp));
-        let length = u32::try_from(body.len()).expect("fits a frame");
-        if self.follows(stamp) {
-            self.index.extend_from_slice(&length.to_le_bytes());
-        } else {
-            self.index.extend_from_slice(&(length | ENTRY_FLAG_STAMP).to_le_bytes());
-            self.index.extend_from_slice(&stamp.get().to_le_bytes());
-        }
-        if self.count == 0 {
-            self.first_stamp = stamp;
-        }
-        self.bytes.extend_from_slice(body);
-        self.last_stamp = stamp;
-        self.count += 1;
-    }
-
-    /// Asks to be told as soon as the last record is delivered (ACK-8).
-    pub const fn await_delivery(&mut self) {
-        self.awaits = true;
-    }
-
-    /// Number of the first record.
-    pub const fn first(&self) -> Number {
-        self.first
-    }
-
-    /// Number of the last record.
-    pub const fn last(&self) -> Number {
-        Number::new(self.first.get() + self.count as u64 - 1)
-    }
-
-    /// Length of the frame, were it finished now.
-    pub const fn frame_bytes(&self) -> usize {
-        self.bytes.len() + self.index.len()
-    }
-
-    /// Finishes the frame for `session`; `solicit` asks the receiver for an acknowledgement (ACK-4).
-    ///
-    /// # Panics
-    /// When the bodies are longer than 4 GiB, which none that fitted are.
-    pub fn seal(mut self, session: SessionId, solicit: bool) -> Vec<u8> {
-        let bodies = BODIES..self.bytes.len();
-        self.bytes.extend_from_slice(&self.index);
-        let bytes = &mut self.bytes;
-        Header { kind: Kind::Data, session: Some(session), stamp: self.first_stamp }.encode(bytes);
-        put(bytes, FIRST, self.first.get().to_le_bytes());
-        put(bytes, BODY_BYTES, u32::try_from(bodies.len()).expect("fits a frame").to_le_bytes());
-        put(bytes, COUNT, self.count.to_le_bytes());
-        let flags = if solicit { FLAG_SOLICIT } else { 0 } | if self.awaits { FLAG_AWAIT } else { 0 };
-        put(bytes, FLAGS, flags.to_le_bytes());
-        header::seal(bytes, bodies);
-        self.bytes
-    }
-
-    /// Whether the index needs no explicit stamp.
-    fn follows(&self, stamp: Stamp) -> bool {
-        self.count == 0 || stamp == self.last_stamp.next()
-    }
-}
+const _: () = assert!(FRAME.start == header::LENGTH && FLAGS.end == BODIES);
 
 /// A received data frame whose framing has been verified.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DataFrame<B> {
     buffer: B,
-    first: Number,
-    first_stamp: Stamp,
-    last_stamp: Stamp,
+    frame: FrameNumber,
     count: u16,
     body_bytes: u32,
     solicit: bool,
     awaits: bool,
+    first_stamp: Stamp,
+    index: Summary,
 }
 
-/// One message inside a frame.
+/// What the index says as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Summary {
+    /// The first number that the frame accounts for: of its first record, or of the first that was dropped before it.
+    from: Number,
+    last: Number,
+    last_stamp: Stamp,
+    starts_inside: bool,
+    ends_inside: bool,
+}
+
+/// What a frame brings, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// These numbers have no message: the sender dropped them.
+    Gap(Number, Number),
+    /// A message.
+    Message(Record),
+    /// A piece of a message that is longer than a frame.
+    Piece {
+        /// Where it lies.
+        record: Record,
+        /// Not the first piece.
+        rest: bool,
+        /// Not the last piece.
+        more: bool,
+    },
+}
+
+/// A message or a piece of one inside a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its number in the stream.
+    /// Number of the message in the stream.
     pub number: Number,
     /// Its Lamport stamp.
     pub stamp: Stamp,
@@ -170,7 +93,12 @@ pub struct RecordCursor {
     taken: u16,
     body: usize,
     entry: usize,
+    /// Of the next record, if it has none of its own.
     stamp: Stamp,
+    /// Of the next record, if none was dropped before it.
+    number: Number,
+    /// Whether what was dropped before the next record has been told.
+    gap_told: bool,
 }
 
 impl<B: AsRef<[u8]>> DataFrame<B> {
@@ -186,32 +114,54 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
             return Err(Fault::Length);
         }
         header::verify(bytes, BODIES..bodies_end)?;
+        let frame = FrameNumber::new(u64_at(bytes, FRAME));
         let (first, count, flags) = (u64_at(bytes, FIRST), u16_at(bytes, COUNT), u16_at(bytes, FLAGS));
-        if first == 0
-            || count == 0
-            || flags & !(FLAG_SOLICIT | FLAG_AWAIT) != 0
-            || first.checked_add(u64::from(count)).is_none()
-        {
+        if frame == FrameNumber::NONE || first == 0 || count == 0 || flags & !(FLAG_SOLICIT | FLAG_AWAIT) != 0 {
             return Err(Fault::Field);
         }
-        let last_stamp = verify_index(&bytes[bodies_end..], count, u64::from(body_bytes), first_stamp)?;
-        let (first, solicit, awaits) = (Number::new(first), flags & FLAG_SOLICIT != 0, flags & FLAG_AWAIT != 0);
-        Ok(Self { buffer, first, first_stamp, last_stamp, count, body_bytes, solicit, awaits })
+        let index = verify_index(&bytes[bodies_end..], count, u64::from(body_bytes), Number::new(first), first_stamp)?;
+        let (solicit, awaits) = (flags & FLAG_SOLICIT != 0, flags & FLAG_AWAIT != 0);
+        Ok(Self { buffer, frame, count, body_bytes, solicit, awaits, first_stamp, index })
     }
 
-    /// Number of the first record.
+    /// Its number in the session, from 1.
+    pub const fn frame(&self) -> FrameNumber {
+        self.frame
+    }
+
+    /// The first number that it accounts for.
     pub const fn first(&self) -> Number {
-        self.first
+        self.index.from
     }
 
-    /// Number of the last record.
+    /// Number of the last record, also if that is not the last piece of its message.
     pub const fn last(&self) -> Number {
-        Number::new(self.first.get() + self.count as u64 - 1)
+        self.index.last
+    }
+
+    /// Number of the last message that ends in this frame or before it.
+    pub const fn last_whole(&self) -> Number {
+        if self.index.ends_inside { self.index.last.before() } else { self.index.last }
+    }
+
+    /// Whether the first record is not the first piece of its message.
+    pub const fn starts_inside(&self) -> bool {
+        self.index.starts_inside
+    }
+
+    /// Whether the last record is not the last piece of its message.
+    pub const fn ends_inside(&self) -> bool {
+        self.index.ends_inside
+    }
+
+    /// Whether the frame holds one piece and nothing else, not even a gap, and its message does not end there.
+    pub fn is_inside(&self) -> bool {
+        self.index.ends_inside && self.index.from == self.index.last
     }
 
     /// The largest stamp in the frame.
     pub const fn last_stamp(&self) -> Stamp {
-        self.last_stamp
+        self.index.last_stamp
     }
 
     /// Length of all bodies together.
@@ -236,28 +186,45 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
 
     /// Before the first record.
     pub const fn cursor(&self) -> RecordCursor {
-        RecordCursor { taken: 0, body: BODIES, entry: BODIES + self.body_bytes as usize, stamp: self.first_stamp }
+        RecordCursor {
+            taken: 0,
+            body: BODIES,
+            entry: BODIES + self.body_bytes as usize,
+            stamp: self.first_stamp,
+            number: self.index.from,
+            gap_told: false,
+        }
     }
 
-    /// The next record, `None` behind the last (DAT-2).
-    pub fn next_record(&self, cursor: &mut RecordCursor) -> Option<Record> {
+    /// What is next, `None` behind the last record (DAT-2).
+    pub fn next_item(&self, cursor: &mut RecordCursor) -> Option<Item> {
         if cursor.taken == self.count {
             return None;
         }
-        let bytes = self.buffer.as_ref();
-        let entry = u32_at(bytes, cursor.entry..cursor.entry + ENTRY);
-        cursor.entry += ENTRY;
-        if entry & ENTRY_FLAG_STAMP != 0 {
-            cursor.stamp = Stamp::new(u64_at(bytes, cursor.entry..cursor.entry + ENTRY_STAMP));
-            cursor.entry += ENTRY_STAMP;
+        let (entry, _) = Entry::split(&self.buffer.as_ref()[cursor.entry..]).ok()?;
+        let number = cursor.number.after(entry.gap);
+        let is_void = entry.flags & VOID != 0;
+        if entry.gap > 0 && !is_void && !cursor.gap_told {
+            cursor.gap_told = true;
+            return Some(Item::Gap(cursor.number, number.before()));
         }
-        let start = cursor.body;
-        cursor.body += (entry & ENTRY_LENGTH) as usize;
-        let number = Number::new(self.first.get() + u64::from(cursor.taken));
-        let record = Record { number, stamp: cursor.stamp, body: start..cursor.body };
-        cursor.taken += 1;
-        cursor.stamp = cursor.stamp.next();
-        Some(record)
+        let first = cursor.number;
+        let stamp = entry.stamp.unwrap_or(cursor.stamp);
+        let body = cursor.body..cursor.body + entry.length;
+        *cursor = RecordCursor {
+            taken: cursor.taken + 1,
+            body: body.end,
+            entry: cursor.entry + entry.size,
+            stamp: stamp.next(),
+            number: number.next(),
+            gap_told: false,
+        };
+        if is_void {
+            return Some(Item::Gap(first, number));
+        }
+        let record = Record { number, stamp, body };
+        let (rest, more) = (entry.flags & REST != 0, entry.flags & MORE != 0);
+        Some(if rest || more { Item::Piece { record, rest, more } } else { Item::Message(record) })
     }
 
     /// Whether the cursor stands behind the last record.
@@ -266,34 +233,81 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
     }
 }
 
-/// Walks the whole index once: `count` entries, no more bytes, lengths that add up, stamps that rise.
-fn verify_index(mut index: &[u8], count: u16, body_bytes: u64, first_stamp: Stamp) -> Result<Stamp, Fault> {
-    let mut bytes = 0_u64;
-    let mut last: Option<Stamp> = None;
-    for _ in 0..count {
-        let (entry, rest) = index.split_first_chunk::<ENTRY>().ok_or(Fault::Length)?;
+/// One entry of the index, as it stands there.
+struct Entry {
+    length: usize,
+    flags: u32,
+    stamp: Option<Stamp>,
+    gap: u64,
+    size: usize,
+}
+
+impl Entry {
+    fn split(index: &[u8]) -> Result<(Self, &[u8]), Fault> {
+        let (entry, mut left) = index.split_first_chunk::<ENTRY>().ok_or(Fault::Length)?;
         let entry = u32::from_le_bytes(*entry);
-        index = rest;
-        if entry & !(ENTRY_LENGTH | ENTRY_FLAG_STAMP) != 0 {
-            return Err(Fault::Field);
-        }
-        bytes += u64::from(entry & ENTRY_LENGTH);
-        let follows = last.map_or(first_stamp, Stamp::next);
-        let mut stamp = follows;
-        if entry & ENTRY_FLAG_STAMP != 0 {
-            let (explicit, rest) = index.split_first_chunk::<ENTRY_STAMP>().ok_or(Fault::Length)?;
-            stamp = Stamp::new(u64::from_le_bytes(*explicit));
-            index = rest;
-            // One that says the same as the rule would is not wrong, but no sender writes it: one form for one meaning.
-            if last.is_none() || stamp <= follows {
-                return Err(Fault::Field);
+        let mut word = |flag| -> Result<Option<u64>, Fault> {
+            if entry & flag == 0 {
+                return Ok(None);
             }
-        }
-        // The stamp after the greatest is itself.
-        if last == Some(stamp) {
+            let (word, rest) = left.split_first_chunk::<8>().ok_or(Fault::Length)?;
+            left = rest;
+            Ok(Some(u64::from_le_bytes(*word)))
+        };
+        let (stamp, gap) = (word(STAMP)?.map(Stamp::new), word(GAP)?);
+        if gap == Some(0) || entry & !KNOWN != 0 {
             return Err(Fault::Field);
         }
-        last = Some(stamp);
+        let length = (entry & ENTRY_LENGTH) as usize;
+        let size = index.len() - left.len();
+        Ok((Self { length, flags: entry & !ENTRY_LENGTH, stamp, gap: gap.unwrap_or(0), size }, left))
     }
-    if bytes == body_bytes && index.is_empty() { last.ok_or(Fault::Length) } else { Err(Fault::Length) }
+
+    /// Whether its flags can go together, and with its place in the frame.
+    fn is_sound(&self, is_first: bool, is_last: bool) -> bool {
+        let has = |flag| self.flags & flag != 0;
+        let piece = has(MORE) || has(REST);
+        (!piece || self.length > 0)
+            && (!has(VOID) || (self.length == 0 && !piece))
+            && (!has(REST) || (is_first && self.gap == 0))
+            && (!has(MORE) || is_last)
+    }
+}
+
+/// Walks the whole index once: `count` entries, no more bytes, lengths that add up, numbers and stamps that rise.
+fn verify_index(
+    mut index: &[u8],
+    count: u16,
+    body_bytes: u64,
+    first: Number,
+    first_stamp: Stamp,
+) -> Result<Summary, Fault> {
+    let mut bytes = 0_u64;
+    let mut known: Option<Summary> = None;
+    for place in 0..count {
+        let (entry, rest) = Entry::split(index)?;
+        index = rest;
+        bytes += entry.length as u64;
+        if !entry.is_sound(place == 0, place + 1 == count) {
+            return Err(Fault::Field);
+        }
+        let follows = known.as_ref().map_or(first_stamp, |known| known.last_stamp.next());
+        // One that says the same as the rule would is not wrong, but no sender writes it: one form for one meaning.
+        if entry.stamp.is_some_and(|stamp| known.is_none() || stamp <= follows) {
+            return Err(Fault::Field);
+        }
+        let stamp = entry.stamp.unwrap_or(follows);
+        let summary = if let Some(known) = known {
+            let last = known.last.get().checked_add(entry.gap).and_then(|number| number.checked_add(1));
+            // The stamp after the greatest is itself.
+            let last = last.filter(|_| stamp > known.last_stamp).map(Number::new).ok_or(Fault::Field)?;
+            Summary { last, last_stamp: stamp, ends_inside: entry.flags & MORE != 0, ..known }
+        } else {
+            let from = first.get().checked_sub(entry.gap).filter(|from| *from > 0).ok_or(Fault::Field)?;
+            let (starts_inside, ends_inside) = (entry.flags & REST != 0, entry.flags & MORE != 0);
+            Summary { from: Number::new(from), last: first, last_stamp: stamp, starts_inside, ends_inside }
+        };
+        known = Some(summary);
+    }
+    known.filter(|known| bytes == body_bytes && index.is_empty() && known.last.get() < u64::MAX).ok_or(Fault::Length)
 }

@@ -38,6 +38,8 @@ pub enum Kind {
     Acknowledgement = 5,
     /// The session is over.
     Close = 6,
+    /// Asks where the receiver stands, and for credit.
+    Ask = 7,
 }
 
 impl Kind {
@@ -49,6 +51,7 @@ impl Kind {
             4 => Self::Data,
             5 => Self::Acknowledgement,
             6 => Self::Close,
+            7 => Self::Ask,
             _ => return None,
         })
     }

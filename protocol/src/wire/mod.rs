@@ -6,10 +6,14 @@
 mod control;
 mod data;
 mod header;
+mod open;
+mod progress;
 
-pub use control::{Acknowledgement, Close, EndReason, Greeting, Refusal, RefusalReason, Welcome};
-pub use data::{DataFrame, MAX_RECORDS, OpenFrame, Record, RecordCursor, record_limit};
+pub use control::{Greeting, Refusal, RefusalReason, Welcome};
+pub use data::{DataFrame, Item, Record, RecordCursor};
 pub use header::{Header, Kind, VERSION, VERSION_ANY};
+pub use open::{MAX_RECORDS, OpenFrame, Shape, record_limit};
+pub use progress::{Acknowledgement, Ask, Close, EARLY_FRAMES, EndReason};
 
 use crate::number::SessionId;
 
@@ -82,6 +86,8 @@ pub enum Frame<B> {
     Acknowledgement(Acknowledgement),
     /// The session is over.
     Close(Close),
+    /// Asks where the receiver stands, and for credit.
+    Ask(Ask),
 }
 
 /// Decodes one frame.
@@ -102,6 +108,7 @@ pub fn decode<B: AsRef<[u8]>>(buffer: B) -> Result<(Header, Frame<B>), Fault> {
         Kind::Refusal => Frame::Refusal(Refusal::decode(bytes)?),
         Kind::Acknowledgement => Frame::Acknowledgement(Acknowledgement::decode(bytes)?),
         Kind::Close => Frame::Close(Close::decode(bytes)?),
+        Kind::Ask => Frame::Ask(Ask::decode(bytes)?),
     };
     match (&frame, header.session) {
         (Frame::Greeting(_), None) => {}

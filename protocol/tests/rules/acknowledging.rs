@@ -1,11 +1,11 @@
 //! Section 10 of `SPEC.md`, the receiver's side: what it acknowledges, and when.
 
 use crate::{
-    forge::{data, decode_data, session},
+    forge::{WHOLE, decode_data, deliver, receive, session},
     net::{Net, Seen, Setup},
 };
 use lamq_protocol::{
-    Level, Number,
+    FrameNumber, Level, Number, Stamp,
     recv::RecvWindow,
     wire::{Acknowledgement, DataFrame, Frame, OpenFrame, decode},
 };
@@ -21,13 +21,13 @@ fn window(level: Level) -> RecvWindow {
     window
 }
 
-/// A frame of `records` messages of `length` bytes.
-fn frame(first: u64, records: u64, length: usize, solicit: bool) -> DataFrame<Vec<u8>> {
+/// Frame number `frame`, of `records` messages of `length` bytes.
+fn frame(frame: u64, first: u64, records: u64, length: usize, solicit: bool) -> DataFrame<Vec<u8>> {
     let mut open = OpenFrame::new(Vec::new(), 1 << 20, Number::new(first));
     for number in first..first + records {
-        open.push(&vec![0; length], lamq_protocol::Stamp::new(number));
+        open.push(WHOLE, &vec![0; length], Stamp::new(number));
     }
-    decode_data(open.seal(session(), solicit))
+    decode_data(open.seal(session(), FrameNumber::new(frame), solicit))
 }
 
 /// A receiver whose windows are so large that no half of them is ever used up.
@@ -78,12 +78,12 @@ fn a_delivery_that_is_waited_for_is_told_at_once_and_once() {
     for level in [Level::Received, Level::Delivered, Level::Processed] {
         let mut window = window(level);
         let mut open = OpenFrame::new(Vec::new(), 512, Number::new(1));
-        (1..=2).for_each(|stamp| open.push(b"x", lamq_protocol::Stamp::new(stamp)));
+        (1..=2).for_each(|stamp| open.push(WHOLE, b"x", Stamp::new(stamp)));
         open.await_delivery();
-        window.receive(&decode_data(open.seal(session(), false))).unwrap();
-        window.deliver(1);
+        receive(&mut window, &decode_data(open.seal(session(), FrameNumber::new(1), false))).unwrap();
+        deliver(&mut window, 1);
         assert_eq!(window.due(SHARE, false), None, "{level:?}: the last one is waited for");
-        window.deliver(1);
+        deliver(&mut window, 1);
         let due = window.due(SHARE, false).expect("both are delivered");
         assert_eq!((due.delivered.get(), due.processed.get()), (2, 0));
         window.told(due);
@@ -96,10 +96,10 @@ fn a_delivery_that_is_waited_for_is_told_at_once_and_once() {
 fn half_of_the_frames_used_up_is_acknowledged() {
     let mut window = window(Level::Delivered);
     for number in 1..=3 {
-        window.receive(&frame(number, 1, 1, false)).unwrap();
+        receive(&mut window, &frame(number, number, 1, 1, false)).unwrap();
         assert_eq!(window.due(SHARE, false), None, "{number} of 8 frames");
     }
-    window.receive(&frame(4, 1, 1, false)).unwrap();
+    receive(&mut window, &frame(4, 4, 1, 1, false)).unwrap();
     let due = window.due(SHARE, false).expect("4 of 8 frames are used up");
     assert_eq!((due.received.get(), due.delivered.get()), (4, 0));
     window.told(due);
@@ -110,15 +110,15 @@ fn half_of_the_frames_used_up_is_acknowledged() {
 #[test]
 fn half_of_the_bytes_used_up_or_given_back_is_acknowledged() {
     let mut window = window(Level::Delivered);
-    window.receive(&frame(1, 1, 499, false)).unwrap();
+    receive(&mut window, &frame(1, 1, 1, 499, false)).unwrap();
     assert_eq!(window.due(SHARE, false), None);
-    window.receive(&frame(2, 1, 1, false)).unwrap();
+    receive(&mut window, &frame(2, 2, 1, 1, false)).unwrap();
     let used_up = window.due(SHARE, false).expect("500 of 1000 bytes are used up");
     assert_eq!(used_up.byte_credit, WINDOW, "and none given back");
     window.told(used_up);
-    window.deliver(499);
+    deliver(&mut window, 499);
     assert_eq!(window.due(SHARE, false), None);
-    window.deliver(1);
+    deliver(&mut window, 1);
     let given_back = window.due(SHARE, false).expect("500 bytes are given back");
     assert_eq!(given_back.byte_credit, WINDOW + 500);
 }
@@ -184,8 +184,8 @@ fn what_is_not_yet_acknowledged_can_be_told_while_there_is_more_to_read() {
 fn a_question_is_answered_when_its_number_has_come_to_the_level_and_once() {
     type Step = fn(&mut RecvWindow);
     let steps: [(&str, Step); 3] = [
-        ("received", |window| _ = window.receive(&frame(1, 2, 1, true)).unwrap()),
-        ("delivered", |window| (0..2).for_each(|_| window.deliver(1))),
+        ("received", |window| _ = receive(window, &frame(1, 1, 2, 1, true)).unwrap()),
+        ("delivered", |window| (0..2).for_each(|_| deliver(window, 1))),
         ("processed", RecvWindow::process),
     ];
     for (level, answer) in [(Level::Received, 0), (Level::Delivered, 1), (Level::Processed, 2)] {
@@ -200,8 +200,8 @@ fn a_question_is_answered_when_its_number_has_come_to_the_level_and_once() {
         }
     }
     let mut half = window(Level::Delivered);
-    half.receive(&frame(1, 2, 1, true)).unwrap();
-    half.deliver(1);
+    receive(&mut half, &frame(1, 1, 2, 1, true)).unwrap();
+    deliver(&mut half, 1);
     assert_eq!(half.due(SHARE, false), None, "the last record of the frame counts");
 }
 
@@ -255,14 +255,15 @@ fn with_manual_processing_the_answer_waits_for_the_word_of_the_application() {
     let mut net = patient(Level::Processed, false);
     net.send(0, "x").unwrap();
     net.flush(0);
-    let session = net.senders[0].at_receiver.unwrap();
+    net.send(0, "y").unwrap();
+    net.stage_timeout(0);
     net.pump();
-    net.give_receiver(data(session, 2, &[b"y"]));
     net.recv();
     net.recv();
     net.transmit_from_receiver(true);
     net.take_at_sender(0, usize::MAX);
     assert_eq!(net.senders[0].outbound().window().settled(), Number::NONE);
+    assert_eq!(net.ended(0), None);
     net.receiver.core.process_all();
     assert!(net.receiver.core.wants_transmit());
     let answer = net.inbound(0).unwrap().window().due(SHARE, true).unwrap();

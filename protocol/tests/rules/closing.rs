@@ -8,7 +8,7 @@ use lamq_protocol::{
     Level,
     endpoint::SendRefused,
     lamport::Clock,
-    send::NoRoom,
+    send::{Manner, NoRoom},
     session::{Departure, Ended},
     wire::{EndReason, Frame, decode},
 };
@@ -118,7 +118,7 @@ fn a_close_with_another_number_than_the_last_received_is_a_violation() {
         net.send(0, "two").unwrap();
         net.stage_timeout(0);
         net.take_at_receiver(usize::MAX);
-        net.give_receiver(close(net.senders[0].at_receiver.unwrap(), last, EndReason::Finished));
+        net.give_receiver(close(net.senders[0].at_receiver.unwrap(), 3, last, EndReason::Finished));
         let departed = Seen::Departed(0, Departure::Violated(EndReason::Final), 2);
         assert_eq!(net.recv_all(), [message(0, 1, "one"), message(0, 2, "two"), departed], "close after {last}");
         assert_eq!(net.ended(0), Some(Ended::Accused(EndReason::Final)));
@@ -130,12 +130,12 @@ fn a_close_with_another_number_than_the_last_received_is_a_violation() {
 fn a_sender_that_was_closed_accepts_nothing_more_and_says_why() {
     for (reason, ended) in [
         (EndReason::Finished, Ended::ClosedByPeer),
-        (EndReason::Gap, Ended::Accused(EndReason::Gap)),
+        (EndReason::Sequence, Ended::Accused(EndReason::Sequence)),
         (EndReason::Credit, Ended::Accused(EndReason::Credit)),
     ] {
         let mut net = Net::pair();
         net.send(0, "one").unwrap();
-        net.give_sender(0, close(net.senders[0].session, 0, reason));
+        net.give_sender(0, close(net.senders[0].session, 0, 0, reason));
         let before = net.senders[0].outbound().window().clone();
         for _ in 0..2 {
             assert_eq!(net.send(0, "x"), Err(SendRefused::Ended(ended)));
@@ -156,7 +156,7 @@ fn a_sender_that_closed_accepts_nothing_more() {
     net.close(0);
     assert_eq!(net.send(0, "two"), Err(SendRefused::Ended(Ended::Finished)));
     let mut outbound = net.senders[0].outbound().clone();
-    assert_eq!(outbound.push(b"two", &mut Clock::default()), Err(NoRoom::Credit));
+    assert_eq!(outbound.push(b"two", &mut Clock::default(), Manner::default()), Err(NoRoom::Credit));
     assert!(!net.senders[0].node.core.has_room(net.senders[0].session, 0));
     assert!(net.senders[0].outbound().receiver().is_some(), "whose death would still matter");
     assert_eq!(net.recv_all(), [message(0, 1, "one"), Seen::Departed(0, Departure::Left, 1)]);
@@ -313,8 +313,8 @@ fn data_behind_a_close_is_not_taken() {
     let mut net = Net::pair();
     net.close(0);
     net.take_at_receiver(usize::MAX);
-    net.give_receiver(data(net.senders[0].at_receiver.unwrap(), 1, &[b"late"]));
-    net.give_receiver(close(net.senders[0].at_receiver.unwrap(), 0, EndReason::Finished));
+    net.give_receiver(data(net.senders[0].at_receiver.unwrap(), 2, 1, &[b"late"]));
+    net.give_receiver(close(net.senders[0].at_receiver.unwrap(), 1, 0, EndReason::Finished));
     assert_eq!(net.recv_all(), [Seen::Departed(0, Departure::Left, 0)]);
     assert_eq!((net.receiver.counters().unknown_session, net.receiver.counters().violations), (2, 0));
 }

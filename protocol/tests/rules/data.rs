@@ -1,9 +1,9 @@
 //! Section 9 of `SPEC.md`: what is in a data frame.
 
-use crate::forge::{BODIES, data_from, decode_data, sealed, session};
+use crate::forge::{BODIES, WHOLE, data_from, decode_data, sealed, session};
 use lamq_protocol::{
-    Number, Stamp,
-    wire::{DataFrame, Fault, Frame, MAX_RECORDS, OpenFrame, decode, record_limit},
+    FrameNumber, Number, Stamp,
+    wire::{DataFrame, Fault, Frame, Item, MAX_RECORDS, OpenFrame, Shape, decode, record_limit},
 };
 use lamq_proves::proves;
 use proptest::prelude::*;
@@ -28,9 +28,9 @@ fn two_records() -> Claim {
 impl Claim {
     /// A frame with 8 bytes of bodies that makes this claim.
     fn frame(&self) -> Vec<u8> {
-        let mut frame = data_from(session(), 1, self.stamp, &[b"onethree"]);
-        frame[32..36].copy_from_slice(&self.body_bytes.to_le_bytes());
-        frame[36..38].copy_from_slice(&self.count.to_le_bytes());
+        let mut frame = data_from(session(), 1, 1, self.stamp, &[b"onethree"]);
+        frame[40..44].copy_from_slice(&self.body_bytes.to_le_bytes());
+        frame[44..46].copy_from_slice(&self.count.to_le_bytes());
         frame.truncate(BODIES + 8);
         for (length, stamp) in &self.entries {
             let flag = if stamp.is_some() { 0x8000_0000 } else { 0 };
@@ -45,10 +45,11 @@ impl Claim {
     }
 }
 
-/// Number, stamp, place of every record.
+/// Number, stamp, place of every record; all are whole messages.
 fn records<B: AsRef<[u8]>>(data: &DataFrame<B>) -> Vec<(u64, u64, Range<usize>)> {
     let mut cursor = data.cursor();
-    std::iter::from_fn(|| data.next_record(&mut cursor))
+    std::iter::from_fn(|| data.next_item(&mut cursor))
+        .map(|item| if let Item::Message(record) = item { record } else { panic!("a message, not {item:?}") })
         .map(|record| (record.number.get(), record.stamp.get(), record.body))
         .collect()
 }
@@ -115,28 +116,31 @@ fn a_claim_of_four_gigabytes_is_refused_by_what_is_there() {
 fn the_longest_message_fills_a_frame_to_the_last_byte() {
     for frame_size in [512, 8192] {
         let limit = record_limit(frame_size);
-        assert_eq!(limit, frame_size - 44);
+        assert_eq!(limit, frame_size - 60);
+        // However many were dropped before it.
+        let shape = Shape { gap: 1 << 50, ..WHOLE };
         let mut open = OpenFrame::new(Vec::new(), frame_size, Number::new(1));
-        assert!(!open.fits(limit + 1, Stamp::new(1)));
-        assert!(open.fits(limit, Stamp::new(1)));
-        open.push(&vec![0; limit], Stamp::new(1));
-        assert!(!open.fits(0, Stamp::new(2)));
-        assert_eq!(open.seal(session(), false).len(), frame_size);
+        assert!(!open.fits(shape, limit + 1, Stamp::new(1)));
+        assert!(open.fits(shape, limit, Stamp::new(1)));
+        assert_eq!(open.room(shape, Stamp::new(1)), Some(limit));
+        open.push(shape, &vec![0; limit], Stamp::new(1));
+        assert!(!open.fits(WHOLE, 0, Stamp::new(2)));
+        assert_eq!(open.seal(session(), FrameNumber::new(1), false).len(), frame_size);
     }
     assert_eq!(record_limit(1 << 30), 0xFF_FFFF, "a length has 24 bits");
     let open = OpenFrame::new(Vec::new(), 512, Number::new(1));
-    assert!(!open.fits(usize::MAX, Stamp::new(1)), "however much is asked for");
+    assert!(!open.fits(WHOLE, usize::MAX, Stamp::new(1)), "however much is asked for");
 }
 
 #[test]
 fn a_frame_takes_no_more_records_than_its_count_can_tell() {
     let mut open = OpenFrame::new(Vec::new(), 1 << 20, Number::new(1));
     for stamp in 1..=u64::from(u16::MAX) {
-        assert!(open.fits(0, Stamp::new(stamp)));
-        open.push(b"", Stamp::new(stamp));
+        assert!(open.fits(WHOLE, 0, Stamp::new(stamp)));
+        open.push(WHOLE, b"", Stamp::new(stamp));
     }
-    assert!(!open.fits(0, Stamp::new(1 << 16)));
-    let data = decode_data(open.seal(session(), false));
+    assert!(!open.fits(WHOLE, 0, Stamp::new(1 << 16)));
+    let data = decode_data(open.seal(session(), FrameNumber::new(1), false));
     assert_eq!(records(&data).len(), MAX_RECORDS);
     assert_eq!(data.last().get(), u64::from(u16::MAX));
 }
@@ -150,6 +154,7 @@ proptest! {
     #[proves("DAT-2")]
     #[test]
     fn records_come_back_in_order_with_their_numbers_stamps_and_bodies(
+        frame in 1..u64::MAX,
         first in 1..u64::MAX - 100,
         stamp in 0..1_u64 << 60,
         messages in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..40), steps()), 1..60),
@@ -159,18 +164,19 @@ proptest! {
         let mut expected = Vec::new();
         let mut now = stamp;
         for ((body, step), number) in messages.iter().zip(first..) {
-            open.push(body, Stamp::new(now));
+            open.push(WHOLE, body, Stamp::new(now));
             expected.push((number, now, body.as_slice()));
             now += step;
         }
         let length = open.frame_bytes();
-        let frame = open.seal(session(), solicit);
+        let number = FrameNumber::new(frame);
+        let frame = open.seal(session(), number, solicit);
         prop_assert_eq!(frame.len(), length);
         let data = decode_data(frame.clone());
         let found: Vec<_> = records(&data).into_iter().map(|(number, stamp, at)| (number, stamp, &frame[at])).collect();
         prop_assert_eq!(&found, &expected);
         let (last, last_stamp, _) = *expected.last().unwrap();
-        prop_assert_eq!((data.first().get(), data.last().get()), (first, last));
+        prop_assert_eq!((data.frame(), data.first().get(), data.last().get()), (number, first, last));
         prop_assert_eq!((data.last_stamp().get(), data.solicits()), (last_stamp, solicit));
         prop_assert_eq!(data.body_bytes() as usize, messages.iter().map(|(body, _)| body.len()).sum::<usize>());
     }

@@ -1,8 +1,11 @@
 //! The worked examples of `SPEC.md` are what an endpoint sends, byte by byte, and what it understands.
 
 use lamq_protocol::{
-    Epoch, Level, Number, SessionId, Stamp, StreamId,
-    wire::{Acknowledgement, Close, EndReason, Frame, Greeting, OpenFrame, Refusal, RefusalReason, Welcome, decode},
+    Epoch, FrameNumber, Level, Number, SessionId, Stamp, StreamId,
+    wire::{
+        Acknowledgement, Ask, Close, EndReason, Frame, Greeting, Item, OpenFrame, Refusal, RefusalReason, Shape,
+        Welcome, decode,
+    },
 };
 
 const SPEC: &str = include_str!("../../../SPEC.md");
@@ -74,6 +77,7 @@ fn the_welcome_is_what_we_send_and_understand() {
         frame_credit: 8,
         byte_credit: 262_144,
         pid: 815,
+        max_message: 16 << 20,
     };
     let encoded = welcome.encode(reply_session(), Stamp::new(17));
     assert_example("welcome", &encoded, Some(reply_session()), 17, &Frame::Welcome(welcome));
@@ -89,17 +93,19 @@ fn the_refusal_is_what_we_send_and_understand() {
 #[test]
 fn the_data_frame_is_what_we_send_and_understand() {
     let mut open = OpenFrame::new(Vec::new(), 512, Number::new(7));
-    open.push(b"one", Stamp::new(20));
-    open.push(b"", Stamp::new(21));
-    open.push(b"three", Stamp::new(30));
-    let encoded = open.seal(data_session(), true);
+    open.push(Shape::default(), b"one", Stamp::new(20));
+    open.push(Shape::default(), b"", Stamp::new(21));
+    open.push(Shape::default(), b"three", Stamp::new(30));
+    let encoded = open.seal(data_session(), FrameNumber::new(4), true);
 
     let example = example("data");
     let (header, Frame::Data(data)) = decode(example.as_slice()).expect("a good frame") else { panic!("data") };
     let mut cursor = data.cursor();
-    let records: Vec<_> = std::iter::from_fn(|| data.next_record(&mut cursor))
+    let records: Vec<_> = std::iter::from_fn(|| data.next_item(&mut cursor))
+        .map(|item| if let Item::Message(record) = item { record } else { panic!("a message, not {item:?}") })
         .map(|record| (record.number.get(), record.stamp.get(), &example[record.body]))
         .collect();
+    assert_eq!(data.frame().get(), 4);
     assert_eq!(records, [(7, 20, &b"one"[..]), (8, 21, b""), (9, 30, b"three")]);
     assert!(data.solicits());
     assert_eq!(header.session, Some(data_session()));
@@ -109,6 +115,9 @@ fn the_data_frame_is_what_we_send_and_understand() {
 #[test]
 fn the_acknowledgement_is_what_we_send_and_understand() {
     let acknowledgement = Acknowledgement {
+        frames: FrameNumber::new(4),
+        early: 1, // frame 6
+        answered: 1,
         received: Number::new(9),
         delivered: Number::new(8),
         processed: Number::new(7),
@@ -120,8 +129,15 @@ fn the_acknowledgement_is_what_we_send_and_understand() {
 }
 
 #[test]
+fn the_ask_is_what_we_send_and_understand() {
+    let ask = Ask { question: 2, bytes: 5_242_880 };
+    let encoded = ask.encode(data_session(), Stamp::new(33));
+    assert_example("ask", &encoded, Some(data_session()), 33, &Frame::Ask(ask));
+}
+
+#[test]
 fn the_close_is_what_we_send_and_understand() {
-    let close = Close { last: Number::new(9), reason: EndReason::Finished };
+    let close = Close { last: Number::new(9), reason: EndReason::Finished, frame: FrameNumber::new(5) };
     let encoded = close.encode(data_session(), Stamp::new(32));
     assert_example("close", &encoded, Some(data_session()), 32, &Frame::Close(close));
 }

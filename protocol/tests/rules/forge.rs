@@ -2,12 +2,14 @@
 
 use lamq_protocol::{
     Number, SessionId, Stamp,
-    wire::{Acknowledgement, Close, DataFrame, EndReason, Frame, OpenFrame, decode},
+    number::FrameNumber,
+    recv::{RecvWindow, Verdict},
+    wire::{Acknowledgement, Close, DataFrame, EndReason, Frame, OpenFrame, Shape, decode},
 };
 use std::ops::Range;
 
 /// Where the bodies of a data frame begin.
-pub(crate) const BODIES: usize = 40;
+pub(crate) const BODIES: usize = 48;
 
 /// Some session.
 pub(crate) fn session() -> SessionId {
@@ -15,29 +17,39 @@ pub(crate) fn session() -> SessionId {
 }
 
 /// A data frame of any length; its stamps are those from `stamp` on.
-pub(crate) fn data_from(session: SessionId, first: u64, stamp: u64, bodies: &[&[u8]]) -> Vec<u8> {
-    let mut frame = OpenFrame::new(Vec::new(), 1 << 20, Number::new(first));
-    for (body, stamp) in bodies.iter().zip(stamp..=u64::MAX) {
-        frame.push(body, Stamp::new(stamp));
-    }
-    frame.seal(session, false)
+pub(crate) fn data_from(session: SessionId, frame: u64, first: u64, stamp: u64, bodies: &[&[u8]]) -> Vec<u8> {
+    let records: Vec<_> = bodies.iter().map(|body| (Shape::default(), *body)).collect();
+    shaped(session, frame, first, stamp, &records)
 }
+
+/// A data frame of any length with records of any shape; `next` is the number of the first, if none was dropped before it.
+pub(crate) fn shaped(session: SessionId, frame: u64, next: u64, stamp: u64, records: &[(Shape, &[u8])]) -> Vec<u8> {
+    let mut open = OpenFrame::new(Vec::new(), 1 << 20, Number::new(next));
+    for ((shape, body), stamp) in records.iter().zip(stamp..=u64::MAX) {
+        open.push(*shape, body, Stamp::new(stamp));
+    }
+    open.seal(session, FrameNumber::new(frame), false)
+}
+
+/// A whole message.
+pub(crate) const WHOLE: Shape = Shape { gap: 0, rest: false, more: false, void: false };
 
 /// A data frame at an early time.
-pub(crate) fn data(session: SessionId, first: u64, bodies: &[&[u8]]) -> Vec<u8> {
-    data_from(session, first, first, bodies)
+pub(crate) fn data(session: SessionId, frame: u64, first: u64, bodies: &[&[u8]]) -> Vec<u8> {
+    data_from(session, frame, first, first, bodies)
 }
 
-/// A close at an early time.
-pub(crate) fn close(session: SessionId, last: u64, reason: EndReason) -> Vec<u8> {
-    Close { last: Number::new(last), reason }.encode(session, Stamp::new(1))
+/// A close at an early time; of a sender that is finished, as frame `frame`.
+pub(crate) fn close(session: SessionId, frame: u64, last: u64, reason: EndReason) -> Vec<u8> {
+    Close { last: Number::new(last), reason, frame: FrameNumber::new(frame) }.encode(session, Stamp::new(1))
 }
 
-/// Received, delivered, processed; frame credit, byte credit.
-pub(crate) fn acknowledgement(values: [u64; 5]) -> Acknowledgement {
+/// Frames received; received, delivered, processed; frame credit, byte credit.
+pub(crate) fn acknowledgement(frames: u64, values: [u64; 5]) -> Acknowledgement {
     let [received, delivered, processed, frame_credit, byte_credit] = values;
     let [received, delivered, processed] = [received, delivered, processed].map(Number::new);
-    Acknowledgement { received, delivered, processed, frame_credit, byte_credit }
+    let frames = FrameNumber::new(frames);
+    Acknowledgement { frames, received, delivered, processed, frame_credit, byte_credit, ..Acknowledgement::default() }
 }
 
 /// What a data frame says.
@@ -51,7 +63,7 @@ pub(crate) fn decode_data(frame: Vec<u8>) -> DataFrame<Vec<u8>> {
 /// What the check does not cover, as far as the frame says.
 pub(crate) fn bodies_of(frame: &[u8]) -> Range<usize> {
     let is_data = frame.len() >= BODIES && frame[7] == 4;
-    let length = if is_data { u32::from_le_bytes(frame[32..36].try_into().expect("4 bytes")) as usize } else { 0 };
+    let length = if is_data { u32::from_le_bytes(frame[40..44].try_into().expect("4 bytes")) as usize } else { 0 };
     let start = if is_data { BODIES } else { frame.len() };
     start..start.saturating_add(length).min(frame.len())
 }
@@ -76,4 +88,18 @@ pub(crate) fn check(frame: &[u8]) -> u32 {
     !covered.fold(!0, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
     })
+}
+
+/// A data frame arrives at a window, and is taken if it is the next one.
+pub(crate) fn receive(window: &mut RecvWindow, data: &DataFrame<Vec<u8>>) -> Result<Verdict, EndReason> {
+    let verdict = window.arrive(data.frame(), false)?;
+    if verdict == Verdict::Next {
+        window.take(data)?;
+    }
+    Ok(verdict)
+}
+
+/// The next message is handed out.
+pub(crate) fn deliver(window: &mut RecvWindow, length: u64) {
+    window.deliver(window.delivered().next(), length);
 }

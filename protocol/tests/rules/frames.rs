@@ -5,8 +5,10 @@ use crate::{
     net::Net,
 };
 use lamq_protocol::{
-    Epoch, Level, Number, SessionId, Stamp, StreamId,
-    wire::{Close, EndReason, Fault, Frame, Greeting, Header, Refusal, RefusalReason, Welcome, decode},
+    Epoch, FrameNumber, Level, Number, SessionId, Stamp, StreamId,
+    wire::{
+        Acknowledgement, Ask, Close, EndReason, Fault, Frame, Greeting, Header, Refusal, RefusalReason, Welcome, decode,
+    },
 };
 use lamq_proves::proves;
 use proptest::prelude::*;
@@ -26,20 +28,21 @@ fn greeting() -> Greeting {
 
 fn welcome() -> Welcome {
     let epoch = Epoch::new(0xE1).unwrap();
-    Welcome { data_session: session(), epoch, frame_credit: 8, byte_credit: 1000, pid: 8 }
+    Welcome { data_session: session(), epoch, frame_credit: 8, byte_credit: 1000, pid: 8, max_message: 99 }
 }
 
 /// A good frame of each kind.
-pub(crate) fn good_frames() -> [(&'static str, Vec<u8>); 6] {
+pub(crate) fn good_frames() -> [(&'static str, Vec<u8>); 7] {
     let now = Stamp::new(3);
     let refusal = Refusal { reason: RefusalReason::Version, versions: (1, 1) };
     [
         ("greeting", greeting().encode(now)),
         ("welcome", welcome().encode(session(), now)),
         ("refusal", refusal.encode(session(), now)),
-        ("data", data(session(), 1, &[b"one", b"", b"three"])),
-        ("acknowledgement", acknowledgement([3, 2, 1, 9, 999]).encode(session(), now)),
-        ("close", close(session(), 3, EndReason::Finished)),
+        ("data", data(session(), 1, 1, &[b"one", b"", b"three"])),
+        ("acknowledgement", acknowledgement(3, [3, 2, 1, 9, 999]).encode(session(), now)),
+        ("close", close(session(), 2, 3, EndReason::Finished)),
+        ("ask", Ask { question: 1, bytes: 2000 }.encode(session(), now)),
     ]
 }
 
@@ -75,7 +78,7 @@ fn a_wrong_frame_is_dropped_under_the_name_of_its_fault_and_changes_nothing_else
         drop_of(format!("half the header of a {kind}"), good[..12].to_vec(), Fault::TooShort);
         drop_of(format!("{kind} with wrong magic"), altered(good.clone(), 4, b"LQ"), Fault::Magic);
         drop_of(format!("{kind} of version 2"), altered(good.clone(), 6, &[2]), Fault::Version);
-        for number in [0, 7, 0xFF] {
+        for number in [0, 8, 0xFF] {
             drop_of(format!("{kind} as kind {number}"), altered(good.clone(), 7, &[number]), Fault::Kind);
         }
         let mut unchecked = good.clone();
@@ -104,12 +107,16 @@ fn a_field_with_a_value_that_it_cannot_have_is_a_fault() {
         ("refusal", 24, &[4], "no reason"),
         ("refusal", 28, &[1], "no common version needs no detail"),
         ("data", 8, &zero, "session 0"),
-        ("data", 24, &zero, "number 0"),
-        ("data", 24, &[0xFF; 8], "numbers beyond the last there is"),
-        ("data", 36, &[0, 0], "no record"),
+        ("data", 24, &zero, "frame 0"),
+        ("data", 32, &zero, "number 0"),
+        ("data", 32, &[0xFF; 8], "numbers beyond the last there is"),
+        ("data", 44, &[0, 0], "no record"),
         ("acknowledgement", 8, &zero, "session 0"),
         ("close", 8, &zero, "session 0"),
-        ("close", 32, &[6], "no reason"),
+        ("close", 32, &[7], "no reason"),
+        ("close", 32, &[1], "an accusation has no place among the frames"),
+        ("ask", 8, &zero, "session 0"),
+        ("ask", 24, &zero, "asks count from 1"),
     ];
     for (kind, at, bytes, why) in cases {
         let frame = altered(good_frame(kind), *at, bytes);
@@ -120,14 +127,13 @@ fn a_field_with_a_value_that_it_cannot_have_is_a_fault() {
 #[proves("FRM-4")]
 #[test]
 fn what_is_reserved_is_sent_as_zero_and_refused_when_it_is_not() {
-    let index = 40 + 8;
+    let index = 48 + 8;
     let reserved = [
         ("greeting", 62..64, 0xFF),
-        ("welcome", 60..64, 0xFF),
         ("close", 34..40, 0xFF),
-        ("data", 38..39, !3), // flags but solicit and await
-        ("data", 39..40, 0xFF),
-        ("data", index + 3..index + 4, 0x7F), // flags of a record but stamp
+        ("data", 46..47, !3), // flags but solicit and await
+        ("data", 47..48, 0xFF),
+        ("data", index + 3..index + 4, 0x07), // flags of a record but stamp, gap, more, rest, void
     ];
     for (kind, bytes, mask) in reserved {
         for at in bytes {
@@ -147,14 +153,14 @@ fn the_check_is_the_crc_of_zlib_over_all_but_itself_and_the_bodies() {
         assert_eq!(frame[..4], check(&frame).to_le_bytes(), "{kind}");
     }
     let mut frame = good_frame("data");
-    frame[40] = b'X';
+    frame[48] = b'X';
     assert!(decode(&frame).is_ok(), "bodies are not covered");
     assert_eq!(frame[..4], check(&frame).to_le_bytes());
 }
 
 /// Any frame but a data frame.
 fn control_frames() -> impl Strategy<Value = Frame<Vec<u8>>> {
-    prop_oneof![greetings(), welcomes(), refusals(), acknowledgements(), closes()]
+    prop_oneof![greetings(), welcomes(), refusals(), acknowledgements(), closes(), asks()]
 }
 
 fn id() -> impl Strategy<Value = SessionId> {
@@ -178,10 +184,12 @@ fn greetings() -> impl Strategy<Value = Frame<Vec<u8>>> {
 }
 
 fn welcomes() -> impl Strategy<Value = Frame<Vec<u8>>> {
-    (id(), epoch(), any::<[u64; 2]>(), any::<u32>()).prop_map(|(data_session, epoch, credit, pid)| {
-        let [frame_credit, byte_credit] = credit;
-        Frame::Welcome(Welcome { data_session, epoch, frame_credit, byte_credit, pid })
-    })
+    (id(), epoch(), any::<[u64; 2]>(), any::<[u32; 2]>()).prop_map(
+        |(data_session, epoch, credit, [pid, max_message])| {
+            let [frame_credit, byte_credit] = credit;
+            Frame::Welcome(Welcome { data_session, epoch, frame_credit, byte_credit, pid, max_message })
+        },
+    )
 }
 
 fn refusals() -> impl Strategy<Value = Frame<Vec<u8>>> {
@@ -194,19 +202,29 @@ fn refusals() -> impl Strategy<Value = Frame<Vec<u8>>> {
 }
 
 fn acknowledgements() -> impl Strategy<Value = Frame<Vec<u8>>> {
-    any::<[u64; 5]>().prop_map(|values| Frame::Acknowledgement(acknowledgement(values)))
+    (any::<[u64; 3]>(), any::<[u64; 5]>()).prop_map(|([frames, early, answered], values)| {
+        Frame::Acknowledgement(Acknowledgement { early, answered, ..acknowledgement(frames, values) })
+    })
 }
 
 fn closes() -> impl Strategy<Value = Frame<Vec<u8>>> {
     let reason = prop_oneof![
         Just(EndReason::Finished),
-        Just(EndReason::Gap),
+        Just(EndReason::Sequence),
         Just(EndReason::Credit),
         Just(EndReason::Acknowledgement),
         Just(EndReason::Stamp),
         Just(EndReason::Final),
+        Just(EndReason::TooLong),
     ];
-    (any::<u64>(), reason).prop_map(|(last, reason)| Frame::Close(Close { last: Number::new(last), reason }))
+    (any::<u64>(), reason, any::<u64>()).prop_map(|(last, reason, frame)| {
+        let frame = if reason == EndReason::Finished { frame } else { 0 };
+        Frame::Close(Close { last: Number::new(last), reason, frame: FrameNumber::new(frame) })
+    })
+}
+
+fn asks() -> impl Strategy<Value = Frame<Vec<u8>>> {
+    (1..=u64::MAX, any::<u64>()).prop_map(|(question, bytes)| Frame::Ask(Ask { question, bytes }))
 }
 
 fn encode<B>(session: Option<SessionId>, stamp: Stamp, frame: &Frame<B>) -> Vec<u8> {
@@ -216,6 +234,7 @@ fn encode<B>(session: Option<SessionId>, stamp: Stamp, frame: &Frame<B>) -> Vec<
         (Frame::Refusal(refusal), Some(session)) => refusal.encode(session, stamp),
         (Frame::Acknowledgement(acknowledgement), Some(session)) => acknowledgement.encode(session, stamp),
         (Frame::Close(close), Some(session)) => close.encode(session, stamp),
+        (Frame::Ask(ask), Some(session)) => ask.encode(session, stamp),
         (Frame::Data(_), _) | (_, None) => unreachable!("control frames with a session"),
     }
 }

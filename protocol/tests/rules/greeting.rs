@@ -182,6 +182,7 @@ fn a_second_welcome_is_counted_and_changes_nothing() {
         frame_credit: 1000,
         byte_credit: 1 << 30,
         pid: pid(9),
+        max_message: 99,
     };
     let repeated = net.senders[0].node.handled[0].clone();
     let core = &mut net.senders[0].node.core;
@@ -201,7 +202,7 @@ fn an_acknowledgement_that_overtakes_the_welcome_is_understood() {
     net.take_at_receiver(1);
     net.transmit_from_receiver(true);
     let session = net.senders[0].session;
-    let early = acknowledgement([0, 0, 0, 9, 300_000]).encode(session, Stamp::new(1));
+    let early = acknowledgement(0, [0, 0, 0, 9, 300_000]).encode(session, Stamp::new(1));
     net.give_sender(0, early);
     net.take_at_sender(0, 1);
     let known = net.senders[0].outbound().window().acknowledged();
@@ -251,6 +252,6 @@ fn the_name_in_a_greeting_has_1_to_255_bytes_and_fills_the_frame() {
         assert_eq!(net.receiver.counters().of_fault(fault), before + 1);
     }
     assert_eq!(net.receiver.core.senders().len(), 0);
-    net.give_receiver(data(SessionId::new(1).unwrap(), 1, &[b"x"]));
+    net.give_receiver(data(SessionId::new(1).unwrap(), 1, 1, &[b"x"]));
     assert_eq!(net.receiver.counters().unknown_session, 1);
 }

@@ -6,10 +6,13 @@ use crate::{
     net::{Net, Seen, Sender, Setup},
 };
 use lamq_protocol::{
-    Epoch, Level, Number, SessionId, Stamp, StreamId,
+    Epoch, FrameNumber, Level, Number, SessionId, Stamp, StreamId,
     lamport::MAX_LEAD,
     session::{Departure, Inbound},
-    wire::{Close, EndReason, Frame, Greeting, OpenFrame, Refusal, RefusalReason, Welcome, decode},
+    wire::{
+        Acknowledgement, Ask, Close, EndReason, Frame, Greeting, OpenFrame, Refusal, RefusalReason, Shape, Welcome,
+        decode,
+    },
 };
 use lamq_proves::proves;
 use proptest::prelude::*;
@@ -43,11 +46,7 @@ fn every_flipped_bit_is_a_fault_or_in_a_body() {
             let (good, flipped) = (decode_data(frame.clone()), decode_data(flipped));
             let [mut good_cursor, mut flipped_cursor] = [good.cursor(), flipped.cursor()];
             for _ in 0..=3 {
-                assert_eq!(
-                    good.next_record(&mut good_cursor),
-                    flipped.next_record(&mut flipped_cursor),
-                    "same framing"
-                );
+                assert_eq!(good.next_item(&mut good_cursor), flipped.next_item(&mut flipped_cursor), "same framing");
             }
         }
     }
@@ -60,16 +59,26 @@ fn edge() -> impl Strategy<Value = u64> {
     prop_oneof![3 => prop::sample::select(EDGES), 1 => any::<u64>()]
 }
 
+/// A record of some length and shape, as far as the encoder can write it.
+fn record() -> impl Strategy<Value = (usize, Shape)> {
+    let gap = prop_oneof![6 => Just(0), 1 => 1..4_u64, 1 => edge()];
+    let [rest, more, void] = [(); 3].map(|()| prop::bool::weighted(0.2));
+    (0..200_usize, gap, rest, more, void)
+        .prop_map(|(length, gap, rest, more, void)| (length, Shape { gap, rest, more, void }))
+}
+
 fn forged_data(session: SessionId) -> impl Strategy<Value = Vec<u8>> {
-    let lengths = prop::collection::vec(0..200_usize, 1..5);
-    let first = prop_oneof![3 => 1..6_u64, 1 => edge()];
+    let records = prop::collection::vec(record(), 1..5);
+    let places = [(); 2].map(|()| prop_oneof![3 => 1..6_u64, 1 => edge()]);
     let stamp = prop_oneof![3 => 1..99_u64, 1 => edge()];
-    (first, stamp, lengths, any::<bool>()).prop_map(move |(first, stamp, lengths, solicit)| {
+    (places, stamp, records, any::<bool>()).prop_map(move |([frame, first], stamp, records, solicit)| {
         let mut open = OpenFrame::new(Vec::new(), 4096, Number::new(first));
-        for (length, stamp) in lengths.iter().zip(stamp..=u64::MAX) {
-            open.push(&vec![0; *length], Stamp::new(stamp));
+        for ((length, shape), stamp) in records.iter().zip(stamp..=u64::MAX) {
+            if open.fits(*shape, *length, Stamp::new(stamp)) {
+                open.push(*shape, &vec![0; *length], Stamp::new(stamp));
+            }
         }
-        open.seal(session, solicit)
+        open.seal(session, FrameNumber::new(frame), solicit)
     })
 }
 
@@ -84,15 +93,25 @@ fn forged_greeting(reply_session: SessionId) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn forged_control(session: SessionId) -> impl Strategy<Value = Vec<u8>> {
-    let reason = prop::sample::select(&[EndReason::Finished, EndReason::Gap, EndReason::Final][..]);
+    let reason = prop::sample::select(&[EndReason::Finished, EndReason::Sequence, EndReason::Final][..]);
     let values = [edge(), edge(), edge(), edge(), edge()];
-    (0..4, values, reason, edge().prop_map(Stamp::new)).prop_map(move |(kind, values, reason, stamp)| {
+    let more = [edge(), edge(), edge()];
+    (0..5, values, more, reason, edge().prop_map(Stamp::new)).prop_map(move |(kind, values, more, reason, stamp)| {
         let [number, _, _, frame_credit, byte_credit] = values;
+        let [frames, early, answered] = more;
         let epoch = Epoch::new(number).unwrap_or(Epoch::new(1).expect("not 0"));
         match kind {
-            0 => acknowledgement(values).encode(session, stamp),
-            1 => Close { last: Number::new(number), reason }.encode(session, stamp),
-            2 => Welcome { data_session: session, epoch, frame_credit, byte_credit, pid: 1 }.encode(session, stamp),
+            0 => {
+                let forged = Acknowledgement { early, answered, ..acknowledgement(frames, values) };
+                forged.encode(session, stamp)
+            }
+            1 => Close { last: Number::new(number), reason, frame: FrameNumber::new(frames) }.encode(session, stamp),
+            2 => {
+                let max_message = u32::try_from(frames).unwrap_or(u32::MAX);
+                Welcome { data_session: session, epoch, frame_credit, byte_credit, pid: 1, max_message }
+                    .encode(session, stamp)
+            }
+            3 => Ask { question: number, bytes: byte_credit }.encode(session, stamp),
             _ => Refusal { reason: RefusalReason::Version, versions: (0, 9) }.encode(session, stamp),
         }
     })
@@ -123,15 +142,15 @@ proptest! {
     #[proves("FRM-3")]
     #[test]
     fn no_bytes_make_decoding_panic(
-        kind in 0..8_u8, mut bytes in prop::collection::vec(any::<u8>(), 0..200), plausible in any::<bool>(),
+        kind in 0..9_u8, mut bytes in prop::collection::vec(any::<u8>(), 0..200), plausible in any::<bool>(),
     ) {
         _ = decode(bytes.as_slice());
         // Random bytes would all fail at the magic: the header is made good, and lengths and counts are made small.
-        if bytes.len() > 40 {
+        if bytes.len() > 48 {
             bytes[4..8].copy_from_slice(&[b'l', b'q', u8::from(kind != 1 && kind != 3), kind]);
             if plausible {
-                bytes[33..36].fill(0);
-                bytes[37] = 0;
+                bytes[41..44].fill(0);
+                bytes[45] = 0;
             }
             _ = decode(sealed(bytes));
         }
@@ -181,7 +200,7 @@ proptest! {
 }
 
 #[test]
-fn a_frame_that_decodes_is_one_of_the_six() {
+fn a_frame_that_decodes_is_one_of_the_seven() {
     let kinds = good_frames().map(|(kind, frame)| (kind, decode(frame).unwrap().1));
     for (kind, frame) in kinds {
         let name = match frame {
@@ -191,6 +210,7 @@ fn a_frame_that_decodes_is_one_of_the_six() {
             Frame::Data(_) => "data",
             Frame::Acknowledgement(_) => "acknowledgement",
             Frame::Close(_) => "close",
+            Frame::Ask(_) => "ask",
         };
         assert_eq!(name, kind);
     }

@@ -5,7 +5,7 @@ use crate::{
     net::{Net, Seen, Setup},
 };
 use lamq_protocol::{
-    Event, Number, Stamp,
+    Event, FrameNumber, Number, Stamp,
     lamport::MAX_LEAD,
     session::{Departure, Ended},
     wire::{Close, EndReason, Fault, Frame, Greeting, Refusal, RefusalReason, decode},
@@ -32,7 +32,7 @@ fn greeting(net: &Net) -> Greeting {
     }
 }
 
-const CLOSE: Close = Close { last: Number::NONE, reason: EndReason::Finished };
+const CLOSE: Close = Close { last: Number::NONE, reason: EndReason::Finished, frame: FrameNumber::NONE };
 
 const REFUSAL: Refusal = Refusal { reason: RefusalReason::Version, versions: (1, 1) };
 
@@ -43,7 +43,7 @@ fn sender_now(net: &Net) -> u64 {
 #[proves("LAM-1")]
 #[test]
 fn each_accepted_message_is_one_later_and_a_refused_one_takes_no_time() {
-    let mut net = Net::pair();
+    let mut net = Net::greeted(Setup { max_message: 599, ..Setup::default() });
     let start = sender_now(&net);
     net.send(0, "one").unwrap();
     net.send(0, [0; 600]).unwrap_err();
@@ -60,8 +60,8 @@ fn being_handed_a_message_is_later_than_its_sending_and_than_all_before() {
     let mut net = Net::greeted(Setup { senders: 2, ..Setup::default() });
     let start = net.receiver.core.now().get();
     let session = |net: &Net, index: usize| net.senders[index].at_receiver.unwrap();
-    net.give_receiver(data_from(session(&net, 0), 1, start + 100, &[b"far ahead"]));
-    net.give_receiver(data_from(session(&net, 1), 1, start + 5, &[b"far behind"]));
+    net.give_receiver(data_from(session(&net, 0), 1, 1, start + 100, &[b"far ahead"]));
+    net.give_receiver(data_from(session(&net, 1), 1, 1, start + 5, &[b"far behind"]));
     assert_eq!(net.receiver.core.now().get(), start, "receiving data is no event of the application");
     assert_eq!(recv(&mut net), (start + 100, start + 101));
     assert_eq!(recv(&mut net), (start + 5, start + 102));
@@ -73,7 +73,7 @@ fn being_handed_a_message_is_later_than_its_sending_and_than_all_before() {
 fn every_accepted_frame_raises_the_clock_to_its_stamp() {
     let mut net = Net::new(Setup { senders: 2, ..Setup::default() });
     net.greet(1);
-    let more = acknowledgement([0, 0, 0, 99, 1 << 20]).encode(net.senders[1].session, Stamp::new(50));
+    let more = acknowledgement(0, [0, 0, 0, 99, 1 << 20]).encode(net.senders[1].session, Stamp::new(50));
     net.give_sender(1, more);
     assert_eq!(net.senders[1].node.core.now().get(), 50, "an acknowledgement");
     net.close(1);
@@ -82,7 +82,7 @@ fn every_accepted_frame_raises_the_clock_to_its_stamp() {
     net.greet(0);
     assert_eq!(sender_now(&net), 50, "a welcome");
     let session = net.senders[0].session;
-    net.give_sender(0, acknowledgement([0; 5]).encode(session, Stamp::new(60)));
+    net.give_sender(0, acknowledgement(0, [0; 5]).encode(session, Stamp::new(60)));
     assert_eq!(sender_now(&net), 50, "a stale acknowledgement changes nothing");
     net.give_sender(0, CLOSE.encode(session, Stamp::new(70)));
     assert_eq!(sender_now(&net), 70, "a close of the receiver");
@@ -110,12 +110,12 @@ fn data_from_too_far_ahead_ends_the_session_and_leaves_the_clock_alone() {
     let now = net.receiver.core.now().get();
     let session = |net: &Net, index: usize| net.senders[index].at_receiver.unwrap();
     // The second record is too far, the first is not.
-    net.give_receiver(data_from(session(&net, 1), 1, now + MAX_LEAD, &[b"too", b"far"]));
+    net.give_receiver(data_from(session(&net, 1), 1, 1, now + MAX_LEAD, &[b"too", b"far"]));
     assert_eq!(net.recv_all(), [Seen::Departed(1, Departure::Violated(EndReason::Stamp), 0)]);
     assert_eq!(net.receiver.core.now().get(), now);
     assert_eq!(net.ended(1), Some(Ended::Accused(EndReason::Stamp)));
     assert_eq!(net.receiver.counters().violations, 1);
-    net.give_receiver(data_from(session(&net, 0), 1, now + MAX_LEAD, &[b"as far as may be"]));
+    net.give_receiver(data_from(session(&net, 0), 1, 1, now + MAX_LEAD, &[b"as far as may be"]));
     assert_eq!(recv(&mut net), (now + MAX_LEAD, now + MAX_LEAD + 1));
 }
 
@@ -132,7 +132,7 @@ fn any_frame_from_too_far_ahead_is_a_violation() {
     // To a sender.
     let session = net.senders[0].session;
     for frame in [
-        acknowledgement([0, 0, 0, 99, 1 << 20]).encode(session, far),
+        acknowledgement(0, [0, 0, 0, 99, 1 << 20]).encode(session, far),
         CLOSE.encode(session, far),
         REFUSAL.encode(session, far),
     ] {

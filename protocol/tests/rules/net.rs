@@ -4,14 +4,14 @@ mod node;
 mod setup;
 
 use lamq_protocol::{
-    Epoch, Event, SessionId,
+    Epoch, Event, Number, SessionId,
     endpoint::{Connect, SendRefused, Settings},
-    send::SendSettings,
+    send::{Manner, SendSettings},
     session::{Departure, Ended, Inbound, Outbound},
     wire::{Priority, Refusal},
 };
 use node::Inbox;
-pub(crate) use node::{Node, Sender};
+pub(crate) use node::{Fate, Node, Sender};
 pub(crate) use setup::Setup;
 
 /// What the receiving application sees; senders by their place in the net.
@@ -19,6 +19,8 @@ pub(crate) use setup::Setup;
 pub(crate) enum Seen {
     Joined(usize),
     Message(usize, u64, Vec<u8>),
+    /// The first and the last number of messages that were dropped.
+    Gap(usize, u64, u64),
     /// How, and the last number received.
     Departed(usize, Departure, u64),
 }
@@ -43,6 +45,9 @@ impl Net {
             slots: setup.slots,
             window: setup.window,
             max_sessions: setup.max_sessions,
+            max_message: setup.max_message,
+            large_memory: setup.large_memory,
+            lossy: setup.lossy,
             auto_process,
         };
         let session = |index| SessionId::new(setup.world << 32 | index as u64).expect("not 0");
@@ -81,8 +86,8 @@ impl Net {
 
     /// A sender asks for a session.
     pub(crate) fn connect(&mut self, index: usize) {
-        let settings =
-            SendSettings { frame_size: self.setup.frame_size, level: self.setup.level, retain: self.setup.retain };
+        let Setup { frame_size, level, retain, lossy, .. } = self.setup;
+        let settings = SendSettings { frame_size, level, retain, lossy };
         let inbox = format!("/sender.{index}").into_bytes();
         let Sender { node, session, .. } = &mut self.senders[index];
         node.core.connect(*session, Connect { stream: 0, settings, pid_namespace: 0, inbox });
@@ -96,10 +101,20 @@ impl Net {
 
     /// A sender sends a message, and what is due leaves it.
     pub(crate) fn send(&mut self, index: usize, body: impl AsRef<[u8]>) -> Result<u64, SendRefused> {
+        self.send_as(index, body, Manner::default())
+    }
+
+    pub(crate) fn send_as(&mut self, index: usize, body: impl AsRef<[u8]>, manner: Manner) -> Result<u64, SendRefused> {
         let Sender { node, session, .. } = &mut self.senders[index];
-        let number = node.core.send(*session, body.as_ref())?;
-        self.transmit_from_sender(index);
-        Ok(number.get())
+        let number = node.core.send(*session, body.as_ref(), manner);
+        self.transmit_from_sender(index); // also what asks for room
+        number.map(Number::get)
+    }
+
+    /// A sender drops a message.
+    pub(crate) fn drop_message(&mut self, index: usize) -> Result<u64, SendRefused> {
+        let Sender { node, session, .. } = &mut self.senders[index];
+        node.core.drop_message(*session).map(Number::get)
     }
 
     pub(crate) fn flush(&mut self, index: usize) {
@@ -112,6 +127,13 @@ impl Net {
 
     pub(crate) fn close(&mut self, index: usize) {
         self.act(index, Outbound::close);
+    }
+
+    /// A sender has waited long enough for what it is owed, if anything.
+    pub(crate) fn answer_timeout(&mut self, index: usize) {
+        if self.senders[index].outbound().awaits_something() {
+            self.act(index, Outbound::handle_answer_timeout);
+        }
     }
 
     fn act(&mut self, index: usize, action: fn(&mut Outbound)) {
@@ -128,6 +150,7 @@ impl Net {
             Event::Message { peer, number, frame, body, .. } => {
                 Seen::Message(index(peer.pid), number.get(), frame[body].to_vec())
             }
+            Event::Gap { peer, first, last } => Seen::Gap(index(peer.pid), first.get(), last.get()),
             Event::Departed { peer, departure, last } => Seen::Departed(index(peer.pid), departure, last.get()),
         })
     }
@@ -230,7 +253,7 @@ impl Net {
         };
         if let Some(refusal) = &arrival.refusal {
             let frame = Refusal::encode(refusal, arrival.greeting.reply_session, self.receiver.core.now());
-            assert!(greeter.node.inbox.put(Priority::Ordered, &frame), "the first frame it gets");
+            assert!(greeter.node.inbox.put(Priority::Ordered, &frame), "there is room: it waits for this");
             return;
         }
         self.accepted += 1;

@@ -5,12 +5,14 @@ use lamq_protocol::session::{Departure, Ended};
 use lamq_proves::proves;
 use std::collections::BTreeSet;
 
+const LARGE: &[u8] = &[7; 1200];
+
 /// A run with every kind of frame: sender 0 leaves, sender 1 stays, sender 2 is refused. Before every step of it,
 /// `meanwhile` happens.
 fn run(world: u64, meanwhile: impl Fn(&mut Net)) -> (Net, Vec<Seen>) {
-    let mut net = Net::new(Setup { world, senders: 3, max_sessions: 2, ..Setup::default() });
+    let mut net = Net::new(Setup { world, senders: 3, max_sessions: 2, window: 1000, ..Setup::default() });
     let mut seen = Vec::new();
-    let steps: [fn(&mut Net, &mut Vec<Seen>); 10] = [
+    let steps: [fn(&mut Net, &mut Vec<Seen>); 13] = [
         |net, _| net.greet(0),
         |net, _| net.greet(1),
         |net, _| net.greet(2),
@@ -19,6 +21,9 @@ fn run(world: u64, meanwhile: impl Fn(&mut Net)) -> (Net, Vec<Seen>) {
         |net, seen| seen.extend(net.recv_all()),
         |net, _| assert_eq!(net.send(1, "of another"), Ok(1)),
         |net, _| net.pump(),
+        |net, _| assert!(net.send(1, LARGE).is_err(), "longer than the window: it asks"),
+        |net, seen| seen.extend(net.recv_all()),
+        |net, _| assert_eq!(net.send(1, LARGE), Ok(2)),
         |net, _| net.close(0),
         |net, seen| seen.extend(net.recv_all()),
     ];
@@ -29,10 +34,11 @@ fn run(world: u64, meanwhile: impl Fn(&mut Net)) -> (Net, Vec<Seen>) {
     (net, seen)
 }
 
-/// Every frame of the run, in the order in which the nodes handled them.
+/// Every frame of the run once, in the order in which the nodes handled them.
 fn record(net: &Net) -> Vec<Vec<u8>> {
     let senders = net.senders.iter().flat_map(|sender| &sender.node.handled);
-    net.receiver.handled.iter().chain(senders).cloned().collect()
+    let mut known = BTreeSet::new();
+    net.receiver.handled.iter().chain(senders).filter(|frame| known.insert(*frame)).cloned().collect()
 }
 
 /// Sends a frame to everybody, and returns how many of them counted it as dropped.
@@ -50,7 +56,8 @@ fn dropped(net: &Net) -> u64 {
         let counters = node.counters();
         assert_eq!((counters.violations, counters.all_faults()), (0, 0));
         let unneeded = counters.repeated_greeting + counters.repeated_welcome + counters.late_refusals;
-        let old = counters.duplicates + counters.stale_acknowledgements + counters.unknown_session;
+        let old =
+            counters.duplicates + counters.stale_acknowledgements + counters.stale_asks + counters.unknown_session;
         old + unneeded + counters.untrusted_greeting
     };
     nodes.map(of).sum()
@@ -61,7 +68,8 @@ fn assert_undisturbed(net: &Net, seen: &[Seen]) {
     let message = |index, number, body: &str| Seen::Message(index, number, body.into());
     let joined = [Seen::Joined(0), Seen::Joined(1)];
     let messages = [message(0, 1, "one"), message(0, 2, "two"), message(1, 1, "of another")];
-    assert_eq!(seen, [&joined[..], &messages, &[Seen::Departed(0, Departure::Left, 2)]].concat());
+    let ends = [Seen::Message(1, 2, LARGE.to_vec()), Seen::Departed(0, Departure::Left, 2)];
+    assert_eq!(seen, [&joined[..], &messages, &ends].concat());
     assert_eq!(net.ended(0), Some(Ended::Finished));
     assert!(net.senders[1].outbound().is_open());
     assert!(matches!(net.ended(2), Some(Ended::Refused(_))));
@@ -72,7 +80,7 @@ fn the_recorded_run_has_frames_of_every_kind() {
     let (net, seen) = run(1, |_| ());
     assert_undisturbed(&net, &seen);
     let kinds: BTreeSet<_> = record(&net).iter().map(|frame| frame[7]).collect();
-    assert_eq!(kinds, BTreeSet::from([1, 2, 3, 4, 5, 6]));
+    assert_eq!(kinds, BTreeSet::from([1, 2, 3, 4, 5, 6, 7]));
 }
 
 #[proves("PRO-1", "FRM-2", "GRT-3", "DAT-3", "ACK-5", "WEL-2", "SES-2")]
@@ -90,8 +98,8 @@ fn frames_that_come_again_after_the_run_are_counted_by_everybody_and_change_noth
     }
     assert_eq!(sessions(&net), before);
     assert_eq!(net.recv_all(), []);
-    assert_eq!(net.send(1, "on and on"), Ok(2));
-    assert_eq!(net.recv_all(), [Seen::Message(1, 2, b"on and on".to_vec())]);
+    assert_eq!(net.send(1, "on and on"), Ok(3));
+    assert_eq!(net.recv_all(), [Seen::Message(1, 3, b"on and on".to_vec())]);
 }
 
 #[proves("PRO-1", "FRM-2", "GRT-3", "DAT-3", "ACK-5", "WEL-2", "SES-2")]

@@ -12,13 +12,13 @@ use lamq_protocol::{
 use lamq_proves::proves;
 use proptest::{prelude::*, sample::Index};
 use std::collections::VecDeque;
-use steps::{Step, story};
+use steps::{MAX_LENGTH, Step, story};
 
 /// What is known of a sender from outside.
 #[derive(Clone, Debug, Default)]
 struct Account {
-    /// Every body it was allowed to send.
-    sent: Vec<Vec<u8>>,
+    /// Every body it was allowed to send; none where it dropped a message.
+    sent: Vec<Option<Vec<u8>>>,
     /// How many of them came to the receiver's core, and to its application.
     arrived: usize,
     handed: usize,
@@ -54,8 +54,15 @@ impl Story {
                 let account = &mut self.accounts[who];
                 let body = vec![u8::try_from(account.sent.len() % 251).expect("small"); length];
                 if let Ok(number) = net.send(who, &body) {
-                    account.sent.push(body);
+                    account.sent.push(Some(body));
                     assert_eq!(number, account.sent.len() as u64, "NUM-1");
+                }
+            }
+            Step::Drop(who) if can_act(net, who) => {
+                let account = &mut self.accounts[who];
+                if let Ok(number) = net.drop_message(who) {
+                    account.sent.push(None);
+                    assert_eq!(number, account.sent.len() as u64, "DRP-1");
                 }
             }
             Step::Flush(who) if can_act(net, who) => net.flush(who),
@@ -93,7 +100,8 @@ impl Story {
         let dropped = |net: &Net| {
             let counters = net.senders.get(to).map_or(&net.receiver, |sender| &sender.node).counters();
             let unneeded = counters.repeated_greeting + counters.repeated_welcome + counters.late_refusals;
-            let old = counters.duplicates + counters.stale_acknowledgements + counters.unknown_session;
+            let old =
+                counters.duplicates + counters.stale_acknowledgements + counters.stale_asks + counters.unknown_session;
             old + unneeded + counters.untrusted_greeting
         };
         let before = dropped(&self.net);
@@ -121,7 +129,7 @@ impl Story {
             let index = self.net.senders.iter().position(|sender| sender.at_receiver == header.session);
             let Some(index) = index else { continue };
             let account = &mut self.accounts[index];
-            while (account.arrived as u64) < data.last().get() {
+            while (account.arrived as u64) < data.last_whole().get() {
                 account.arrived += 1;
                 self.unread.push_back((index, account.arrived));
             }
@@ -136,13 +144,8 @@ impl Story {
                 assert!(!self.accounts[index].joined, "joined twice");
                 self.accounts[index].joined = true;
             }
-            Seen::Message(index, number, body) => {
-                let account = &mut self.accounts[index];
-                assert!(account.joined && account.departed.is_none());
-                assert_eq!(self.unread.pop_front(), Some((index, account.handed + 1)), "in order of arrival");
-                account.handed += 1;
-                assert_eq!((number, &body), (account.handed as u64, &account.sent[account.handed - 1]));
-            }
+            Seen::Message(index, number, body) => self.book_next(index, number, Some(&body)),
+            Seen::Gap(index, first, last) => (first..=last).for_each(|number| self.book_next(index, number, None)),
             Seen::Departed(index, departure, last) => {
                 let account = &mut self.accounts[index];
                 assert_eq!(account.departed, None, "departed twice");
@@ -154,6 +157,15 @@ impl Story {
                 account.departed = Some((departure, account.handed));
             }
         }
+    }
+
+    /// The application has been handed a message, or told that it was dropped.
+    fn book_next(&mut self, index: usize, number: u64, body: Option<&Vec<u8>>) {
+        let account = &mut self.accounts[index];
+        assert!(account.joined && account.departed.is_none());
+        assert_eq!(self.unread.pop_front(), Some((index, account.handed + 1)), "in order of arrival");
+        account.handed += 1;
+        assert_eq!((number, body), (account.handed as u64, account.sent[account.handed - 1].as_ref()));
     }
 
     /// What is true after every step.
@@ -169,9 +181,12 @@ impl Story {
                 "acknowledged before it was delivered"
             );
             assert!(*level == Level::Received || window.settled().get() <= account.handed as u64);
-            assert!(window.bytes_kept() <= retain + 468 + 52, "the sender keeps {}", window.bytes_kept());
-            let held: usize = account.sent[account.handed..account.arrived].iter().map(Vec::len).sum();
-            assert!(held as u64 <= *bytes, "the receiver holds {held} bytes");
+            let most = retain + MAX_LENGTH + 52 * (MAX_LENGTH / 460 + 2);
+            assert!(window.bytes_kept() <= most, "the sender keeps {}", window.bytes_kept());
+            let held: usize = account.sent[account.handed..account.arrived].iter().flatten().map(Vec::len).sum();
+            let granted = net.setup.large_memory.max(MAX_LENGTH as u64);
+            assert!(held as u64 <= *bytes + granted, "the receiver holds {held} bytes");
+            assert!(granted_bytes(net) <= granted, "LRG-2");
         }
     }
 
@@ -221,10 +236,17 @@ impl Story {
     }
 }
 
+/// What the receiver may have to hold beyond the windows of its sessions, because it has granted it.
+fn granted_bytes(net: &Net) -> u64 {
+    net.receiver.core.senders().map(|(_, inbound)| inbound.window().excess_granted()).sum()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    #[proves("PRO-1", "PRO-2", "PRO-3", "PRO-4", "NUM-1", "CRD-4", "CRD-6", "CLO-2", "DTH-4")]
+    #[proves(
+        "PRO-1", "PRO-2", "PRO-3", "PRO-4", "NUM-1", "DRP-1", "DRP-2", "CRD-4", "CRD-6", "LRG-2", "CLO-2", "DTH-4"
+    )]
     #[test]
     fn every_story_comes_to_its_end((setup, steps) in story()) {
         let mut story = Story::new(setup);

@@ -6,8 +6,9 @@ use crate::{
     net::Net,
 };
 use lamq_protocol::{
-    Level, Number, SessionId,
-    wire::{EndReason, Frame, Priority, decode},
+    Level, Number, SessionId, Stamp,
+    send::Manner,
+    wire::{Acknowledgement, DataFrame, EndReason, Frame, Priority, decode},
 };
 use lamq_proves::proves;
 
@@ -43,7 +44,7 @@ fn a_staged_frame_leaves_for_each_of_its_causes_and_not_before() {
     assert_eq!(bench.transmit(), [(2, 3)], "the next does not fit");
     assert_eq!(bench.window.staged(), Some(Number::new(4)));
     let mut bench = staged();
-    bench.push(60).unwrap();
+    bench.push(52).unwrap();
     assert_eq!(bench.transmit(), [(2, 4)], "not even a message without bytes would fit");
     let mut bench = staged();
     bench.received(1);
@@ -51,11 +52,7 @@ fn a_staged_frame_leaves_for_each_of_its_causes_and_not_before() {
     for solicit in [true, false] {
         let mut bench = staged();
         bench.window.seal(solicit);
-        let mut asks = Vec::new();
-        bench.window.transmit(&mut |frame| {
-            asks.push(decode_data(frame.to_vec()).solicits());
-            true
-        });
+        let asks: Vec<_> = bench.leaving_data().iter().map(DataFrame::solicits).collect();
         assert_eq!(asks, [solicit], "a flush asks to be told, a time-out does not");
     }
 }
@@ -85,10 +82,10 @@ fn an_acknowledgement_with_nothing_higher_is_stale() {
     let mut bench = Bench::open(Level::Delivered, 9, 900);
     bench.push(1).unwrap();
     bench.transmit();
-    let news = acknowledgement([1, 1, 0, 10, 901]);
+    let news = bench.said([1, 1, 0, 10, 901]);
     assert_eq!(bench.window.acknowledge(&news), Ok(true));
     let before = bench.window.clone();
-    for stale in [news, acknowledgement([1, 0, 0, 10, 900]), acknowledgement([0; 5])] {
+    for stale in [news, acknowledgement(1, [1, 0, 0, 10, 900]), acknowledgement(0, [0; 5])] {
         assert_eq!(bench.window.acknowledge(&stale), Ok(false));
         assert_eq!(bench.window, before, "nothing changed");
     }
@@ -97,39 +94,55 @@ fn an_acknowledgement_with_nothing_higher_is_stale() {
 #[proves("ACK-6")]
 #[test]
 fn an_impossible_acknowledgement_is_a_violation() {
-    let mut bench = Bench::open(Level::Delivered, 9, 900);
-    for _ in 0..4 {
-        bench.push(1).unwrap();
-        bench.window.seal(false);
+    for level in [Level::Received, Level::Delivered, Level::Processed] {
+        let mut bench = Bench::open(level, 9, 900);
+        for (length, seals) in [(1, true), (1, false), (1, true), (1, true), (1, true)] {
+            bench.push(length).unwrap();
+            if seals {
+                bench.window.seal(false);
+            }
+        }
+        let mut room = 3;
+        bench.window.transmit(Stamp::new(1), &mut |_| {
+            room -= 1;
+            room >= 0
+        });
+        // Frame 1 has message 1, frame 2 has 2 and 3, frame 3 has 4, frame 4 has 5 and has not left.
+        bench.window.acknowledge(&acknowledgement(2, [3, 3, 1, 9, 900])).unwrap();
+        let asked = |answered| Acknowledgement { answered, ..acknowledgement(3, [4, 3, 1, 9, 900]) };
+        let early = |bit: u64| Acknowledgement { early: 1 << bit, ..acknowledgement(2, [3, 3, 1, 9, 900]) };
+        for (why, impossible) in [
+            ("frame 4 was accepted, and not transmitted", acknowledgement(4, [5, 3, 1, 9, 900])),
+            ("no such frame", acknowledgement(u64::MAX, [4, 3, 1, 9, 900])),
+            ("frame 4 cannot have come early", early(0)),
+            ("nor can frame 67", early(63)),
+            ("number 5 was accepted, and not transmitted", acknowledgement(3, [5, 3, 1, 9, 900])),
+            ("no such number", acknowledgement(3, [u64::MAX, 3, 1, 9, 900])),
+            ("number 4 is not in frame 2", acknowledgement(2, [4, 3, 1, 9, 900])),
+            ("nor is it in frame 0", acknowledgement(0, [4, 4, 4, 9, 900])),
+            ("number 4 is in frame 3", acknowledgement(3, [3, 3, 1, 9, 900])),
+            ("nothing was asked", asked(1)),
+            ("frames and received fell", acknowledgement(1, [1, 3, 1, 10, 900])),
+            ("delivered fell", acknowledgement(3, [4, 2, 1, 9, 900])),
+            ("processed fell", acknowledgement(3, [4, 3, 0, 9, 900])),
+            ("frame credit fell", acknowledgement(3, [4, 3, 1, 8, 900])),
+            ("byte credit fell", acknowledgement(3, [4, 3, 1, 9, 899])),
+            ("delivered before received", acknowledgement(3, [4, 5, 1, 9, 900])),
+            ("processed before delivered", acknowledgement(3, [4, 3, 4, 9, 900])),
+        ] {
+            let verdict = bench.window.clone().acknowledge(&impossible);
+            assert_eq!(verdict, Err(EndReason::Acknowledgement), "{why}");
+        }
+        let possible = acknowledgement(3, [4, 4, 4, 10, 901]);
+        assert_eq!(bench.window.acknowledge(&possible), Ok(true), "all that is possible");
     }
-    let mut room = 3;
-    bench.window.transmit(&mut |_| {
-        room -= 1;
-        room >= 0
-    });
-    bench.window.acknowledge(&acknowledgement([2, 2, 1, 9, 900])).unwrap();
-    for (why, values) in [
-        ("number 4 was accepted, and not transmitted", [4, 2, 1, 9, 900]),
-        ("no such number", [u64::MAX, 2, 1, 9, 900]),
-        ("received fell", [1, 2, 1, 10, 900]),
-        ("delivered fell", [3, 1, 1, 9, 900]),
-        ("processed fell", [3, 2, 0, 9, 900]),
-        ("frame credit fell", [3, 2, 1, 8, 900]),
-        ("byte credit fell", [3, 2, 1, 9, 899]),
-        ("delivered before received", [2, 3, 1, 9, 900]),
-        ("processed before delivered", [3, 2, 3, 9, 900]),
-    ] {
-        let verdict = bench.window.clone().acknowledge(&acknowledgement(values));
-        assert_eq!(verdict, Err(EndReason::Acknowledgement), "{why}");
-    }
-    assert_eq!(bench.window.acknowledge(&acknowledgement([3, 3, 3, 10, 901])), Ok(true), "all that is possible");
 }
 
 #[proves("ACK-7")]
 #[test]
 fn a_frame_is_kept_until_its_last_record_is_acknowledged_at_the_level() {
     for (level, first, half_of_second, second) in [
-        (Level::Received, [1, 0, 0], [2, 0, 0], [3, 0, 0]),
+        (Level::Received, [1, 0, 0], [1, 1, 1], [3, 1, 1]),
         (Level::Delivered, [3, 1, 0], [3, 2, 0], [3, 3, 0]),
         (Level::Processed, [3, 3, 1], [3, 3, 2], [3, 3, 3]),
     ] {
@@ -140,11 +153,20 @@ fn a_frame_is_kept_until_its_last_record_is_acknowledged_at_the_level() {
         bench.window.seal(false);
         assert_eq!(bench.transmit(), [(1, 1), (2, 3)]);
         let kept = [[0; 3], first, half_of_second, second].map(|[received, delivered, processed]| {
-            bench.window.acknowledge(&acknowledgement([received, delivered, processed, PLENTY, PLENTY])).unwrap();
+            let said = bench.said([received, delivered, processed, PLENTY, PLENTY]);
+            bench.window.acknowledge(&said).unwrap();
             bench.window.bytes_kept()
         });
-        assert_eq!(kept, [45 + 248, 248, 248, 0], "{level:?}");
+        assert_eq!(kept, [53 + 256, 256, 256, 0], "{level:?}");
     }
+    let mut bench = Bench::open(Level::Received, PLENTY, PLENTY);
+    bench.push(1).unwrap();
+    bench.push(200).unwrap();
+    bench.window.seal(false);
+    bench.transmit();
+    let early = Acknowledgement { early: 1, ..acknowledgement(0, [0, 0, 0, PLENTY, PLENTY]) };
+    bench.window.acknowledge(&early).unwrap();
+    assert_eq!((bench.window.frames_kept(), bench.window.settled().get()), (2, 0), "frame 2 came before frame 1");
 }
 
 #[proves("CLO-1")]
@@ -181,14 +203,10 @@ fn a_message_whose_delivery_is_waited_for_is_not_staged_and_says_so() {
     bench.push(1).unwrap();
     bench.push(2).unwrap();
     assert_eq!(bench.window.staged().map(Number::get), Some(2), "behind the first");
-    bench.window.push_awaited(b"now", &mut bench.clock).unwrap();
+    bench.push_as(3, Manner { awaited: true, ..Manner::default() }).unwrap();
     bench.push(4).unwrap();
-    let mut awaits = Vec::new();
-    bench.window.transmit(&mut |frame| {
-        let data = decode_data(frame.to_vec());
-        awaits.push((data.last().get(), data.awaits(), data.solicits()));
-        true
-    });
+    let awaits = |data: &DataFrame<_>| (data.last().get(), data.awaits(), data.solicits());
+    let awaits: Vec<_> = bench.leaving_data().iter().map(awaits).collect();
     assert_eq!(awaits, [(1, false, true), (3, true, false)]);
     assert_eq!(bench.window.staged().map(Number::get), Some(4));
 }
@@ -198,13 +216,8 @@ fn a_message_whose_delivery_is_waited_for_is_not_staged_and_says_so() {
 fn a_frame_that_leaves_before_it_is_full_asks_for_the_acknowledgement_that_frees_the_next() {
     let mut bench = Bench::open(Level::Delivered, 8, PLENTY);
     let asks = |bench: &mut Bench| {
-        let mut asks = Vec::new();
-        bench.window.transmit(&mut |frame| {
-            let data = decode_data(frame.to_vec());
-            asks.push((data.last().get(), data.solicits()));
-            true
-        });
-        asks
+        let asks = |data: &DataFrame<_>| (data.last().get(), data.solicits());
+        bench.leaving_data().iter().map(asks).collect::<Vec<_>>()
     };
     bench.push(1).unwrap();
     assert_eq!(asks(&mut bench), [(1, true)], "on its own");

@@ -5,7 +5,7 @@ use crate::{
     net::{Net, Seen, Setup},
 };
 use lamq_protocol::{
-    Level, SessionId, Stamp,
+    FrameNumber, Level, Number, SessionId, Stamp,
     endpoint::SendRefused,
     lamport::MAX_LEAD,
     session::{Departure, Ended},
@@ -14,12 +14,13 @@ use lamq_protocol::{
 use lamq_proves::proves;
 
 /// What a sender may do wrong, each with a name of its own.
-fn wrongs_of_a_sender(session: SessionId) -> [(EndReason, Vec<u8>); 4] {
+fn wrongs_of_a_sender(session: SessionId) -> [(EndReason, Vec<u8>); 5] {
     [
-        (EndReason::Gap, data(session, 3, &[b"x"])),
-        (EndReason::Credit, data(session, 2, &[&[0; 5000]])),
-        (EndReason::Stamp, data_from(session, 2, MAX_LEAD * 2, &[b"x"])),
-        (EndReason::Final, close(session, 7, EndReason::Finished)),
+        (EndReason::Sequence, data(session, 2, 3, &[b"x"])),
+        (EndReason::Credit, data(session, 2, 2, &[&[0; 5000]])),
+        (EndReason::Stamp, data_from(session, 2, 2, MAX_LEAD * 2, &[b"x"])),
+        (EndReason::Final, close(session, 2, 7, EndReason::Finished)),
+        (EndReason::TooLong, data(session, 2, 2, &[&[0; 5001]])),
     ]
 }
 
@@ -27,18 +28,18 @@ fn wrongs_of_a_sender(session: SessionId) -> [(EndReason, Vec<u8>); 4] {
 fn wrongs_of_a_receiver(session: SessionId) -> [(EndReason, Vec<u8>); 3] {
     let far = Stamp::new(MAX_LEAD * 2);
     [
-        (EndReason::Acknowledgement, acknowledgement([9, 0, 0, 99, 9999]).encode(session, Stamp::new(1))),
-        (EndReason::Stamp, acknowledgement([0; 5]).encode(session, far)),
+        (EndReason::Acknowledgement, acknowledgement(9, [9, 0, 0, 99, 9999]).encode(session, Stamp::new(1))),
+        (EndReason::Stamp, acknowledgement(0, [0; 5]).encode(session, far)),
         (
             EndReason::Stamp,
-            Close { last: lamq_protocol::Number::NONE, reason: EndReason::Finished }.encode(session, far),
+            Close { last: Number::NONE, reason: EndReason::Finished, frame: FrameNumber::NONE }.encode(session, far),
         ),
     ]
 }
 
 /// Two senders, each with a message that was received and not read.
 fn two() -> Net {
-    let mut net = Net::greeted(Setup { senders: 2, window: 4096, ..Setup::default() });
+    let mut net = Net::greeted(Setup { senders: 2, window: 4096, max_message: 5000, ..Setup::default() });
     net.send(0, "bad's one").unwrap();
     net.send(1, "good's one").unwrap();
     net.pump();
@@ -65,7 +66,7 @@ fn goods_work() -> Vec<Seen> {
     vec![message(1, "good's one"), message(2, "good's two"), Seen::Departed(1, Departure::Left, 2)]
 }
 
-#[proves("SES-3", "PRO-3", "DAT-4", "CRD-5", "LAM-4", "CLO-3")]
+#[proves("SES-3", "PRO-3", "DAT-4", "CRD-5", "LAM-4", "CLO-3", "LRG-1")]
 #[test]
 fn a_sender_that_breaks_a_rule_is_ended_by_its_name_and_the_other_goes_on() {
     for (reason, frame) in wrongs_of_a_sender(two().senders[0].at_receiver.unwrap()) {
@@ -102,14 +103,14 @@ fn a_receiver_that_breaks_a_rule_is_left_by_its_name_and_the_other_sender_goes_o
 fn an_ended_session_takes_nothing_more() {
     let mut net = two();
     let session = net.senders[0].at_receiver.unwrap();
-    net.give_receiver(data(session, 3, &[b"a gap"]));
+    net.give_receiver(data(session, 2, 3, &[b"out of order"]));
     let unknown = net.receiver.counters().unknown_session;
     for (_, frame) in wrongs_of_a_sender(session) {
         net.give_receiver(frame);
     }
-    net.give_receiver(data(session, 2, &[b"what was missing"]));
+    net.give_receiver(data(session, 2, 2, &[b"what was missing"]));
     assert_eq!(net.receiver.counters().violations, 1, "one is enough");
-    assert_eq!(net.receiver.counters().unknown_session, unknown + 5);
+    assert_eq!(net.receiver.counters().unknown_session, unknown + 6);
     let [bads, _] = finish(net);
     assert_eq!(bads.len(), 2);
 }
@@ -118,7 +119,7 @@ fn an_ended_session_takes_nothing_more() {
 #[test]
 fn a_receiver_says_nothing_behind_its_accusation() {
     let mut net = two();
-    net.give_receiver(close(net.senders[0].at_receiver.unwrap(), 9, EndReason::Finished));
+    net.give_receiver(close(net.senders[0].at_receiver.unwrap(), 2, 9, EndReason::Finished));
     net.recv_all();
     let last = net.senders[0].node.handled.last().unwrap().clone();
     let Frame::Close(close) = decode(last).unwrap().1 else { panic!("a close") };
@@ -167,7 +168,7 @@ fn after_an_accusation_of_either_side_the_session_is_removed_at_every_level() {
             net.send(0, "x").unwrap();
             net.send(1, "y").unwrap();
             net.pump();
-            net.give_receiver(close(net.senders[0].at_receiver.unwrap(), 9, EndReason::Finished));
+            net.give_receiver(close(net.senders[0].at_receiver.unwrap(), 2, 9, EndReason::Finished));
             net.give_sender(1, wrongs_of_a_receiver(net.senders[1].session)[0].1.clone());
             net.recv_all();
             assert_eq!(net.receiver.core.senders().len(), 0, "{level:?}, auto {auto_process}");

@@ -7,6 +7,7 @@ use crate::{
 };
 use lamq_protocol::{
     Number, SessionId, Stamp,
+    send::Manner,
     session::Outbound,
     wire::{Acknowledgement, Priority},
 };
@@ -67,6 +68,10 @@ impl Setup {
             Step::StageTimeout(index) => {
                 core_of(world, index)?.with_outbound(reply_session(index), Outbound::handle_stage_timeout)?;
             }
+            Step::AnswerTimeout(index) => {
+                world.timeouts += 1;
+                core_of(world, index)?.with_outbound(reply_session(index), Outbound::handle_answer_timeout)?;
+            }
             Step::Flush(index) => {
                 core_of(world, index)?.with_outbound(reply_session(index), Outbound::flush)?;
             }
@@ -75,7 +80,8 @@ impl Setup {
             }
             Step::Send(index) => {
                 let next = world.senders[index].accepted.next();
-                let number = core_of(world, index)?.send(reply_session(index), &body(index, next)).ok()?;
+                let number =
+                    core_of(world, index)?.send(reply_session(index), &body(index, next), Manner::default()).ok()?;
                 world.is_confused |= number != next; // NUM-1
                 world.senders[index].accepted = number;
             }
@@ -129,21 +135,15 @@ impl Setup {
 
     fn disturb_receiver(&self, world: &mut World, at: usize) -> Option<()> {
         let inbox = &mut world.receiver.inbox;
-        let frame = inbox.ordered.get(at)?;
-        world.disturbed = Some(data_of(frame).map_or(0, |(index, _)| index));
-        match self.disturbance? {
-            Disturbance::Double => inbox.double(at)?,
-            Disturbance::Drop => drop(inbox.ordered.remove(at)),
-            Disturbance::Swap => inbox.ordered.swap(at, at + 1),
-            Disturbance::Forge => return None,
-        }
-        Some(())
+        world.disturbed = Some(data_of(inbox.at(at)?).map_or(0, |(index, _)| index));
+        inbox.disturb(at, self.disturbance?)
     }
 
     fn disturb_sender(&self, world: &mut World, index: usize, at: usize) -> Option<()> {
         world.disturbed = Some(index);
-        if self.disturbance? == Disturbance::Double {
-            return world.senders[index].process.inbox.double(at);
+        let disturbance = self.disturbance?;
+        if disturbance != Disturbance::Forge {
+            return world.senders[index].process.inbox.disturb(at, disturbance);
         }
         let known = *world.outbound(index)?.window().acknowledged();
         let beyond = Acknowledgement { received: Number::new(self.messages + 1), ..known };

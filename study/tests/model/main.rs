@@ -119,26 +119,47 @@ fn a_frame_that_comes_twice_does_no_harm() {
     holds(setup, &["no credit", "all is delivered, and both sides know"], 91_394);
 }
 
-#[proves("DAT-4", "CLO-3", "SES-3")]
+#[proves("RTX-1", "RTX-3", "PRO-1")]
 #[test]
-fn a_frame_that_is_lost_ends_the_session_by_name() {
-    let situations = ["a missing frame is found by the next", "a missing frame is found by the close"];
-    holds(Setup { disturbance: Some(Disturbance::Drop), ..Setup::SMALL }, &situations, 99_547);
+fn a_frame_that_somebody_else_took_is_sent_again_when_the_next_arrives() {
+    let situations = ["a frame waits for one before it", "all is delivered although the link erred"];
+    holds(Setup { disturbance: Some(Disturbance::Drop), ..Setup::SMALL }, &situations, 0);
 }
 
-#[proves("DAT-4", "CLO-3", "SES-3")]
+#[proves("RTX-1", "RTX-3", "PRO-1")]
 #[test]
-fn a_frame_that_is_overtaken_ends_the_session_by_name() {
-    let situations = ["a missing frame is found by the next", "a missing frame is found by the close"];
-    holds(Setup { disturbance: Some(Disturbance::Swap), ..Setup::SMALL }, &situations, 105_551);
+fn a_frame_that_is_overtaken_is_waited_for() {
+    let situations = ["a frame waits for one before it", "all is delivered although the link erred"];
+    holds(Setup { disturbance: Some(Disturbance::Swap), ..Setup::SMALL }, &situations, 0);
 }
 
-#[proves("SES-3")]
+#[proves("PRO-3")]
 #[test]
 fn a_frame_that_is_lost_disturbs_no_other_session() {
     let disturbance = Some(Disturbance::Drop);
     let setup = Setup { senders: 2, residents: 2, messages: 1, disturbance, ..Setup::SMALL };
-    holds(setup, &["a missing frame is found by the close"], 272_681);
+    holds(setup, &["a frame waits for one before it"], 0);
+}
+
+#[proves("RTX-2", "PRO-1", "CLO-2")]
+#[test]
+fn a_lossy_link_may_lose_any_frame() {
+    let setup = Setup { messages: 2, disturbance: Some(Disturbance::Drop), lossy: true, ..Setup::SMALL };
+    holds(setup, &["a frame waits for one before it", "all is delivered although the link erred"], 0);
+}
+
+#[proves("RTX-3", "PRO-1", "CLO-2")]
+#[test]
+fn a_lossy_link_may_swap_any_two_frames() {
+    let setup = Setup { messages: 2, disturbance: Some(Disturbance::Swap), lossy: true, ..Setup::SMALL };
+    holds(setup, &["a frame waits for one before it", "all is delivered although the link erred"], 0);
+}
+
+#[proves("DAT-3", "PRO-1", "CLO-2")]
+#[test]
+fn a_lossy_link_may_double_any_frame() {
+    let setup = Setup { messages: 2, disturbance: Some(Disturbance::Double), lossy: true, ..Setup::SMALL };
+    holds(setup, &["all is delivered although the link erred"], 0);
 }
 
 #[proves("ACK-6", "SES-3")]

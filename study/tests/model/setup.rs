@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) exits: &'static [Exit],
     /// A fault of the link, which happens once or not at all.
     pub(crate) disturbance: Option<Disturbance>,
+    /// Whether the endpoints know that the link may lose frames: then any frame can be disturbed, and they ask again.
+    pub(crate) lossy: bool,
     /// What the shell does wrong.
     pub(crate) bug: Option<Bug>,
 }
@@ -42,6 +44,7 @@ impl Setup {
         window: 3,
         exits: &[],
         disturbance: None,
+        lossy: false,
         bug: None,
     };
 
@@ -57,14 +60,14 @@ pub(crate) enum Exit {
     ReceiverLeaves,
 }
 
-/// What a link must never do.
+/// What a link may do to one frame. One that says it loses nothing must not; then it hits a data frame, read by somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Disturbance {
     /// A frame arrives twice.
     Double,
-    /// A data frame is gone: somebody else read the inbox.
+    /// A frame is gone.
     Drop,
-    /// A data frame and the one behind it change places.
+    /// A frame and the one behind it change places.
     Swap,
     /// Something that takes itself for the receiver acknowledges what was never sent.
     Forge,

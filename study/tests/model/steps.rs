@@ -34,6 +34,8 @@ pub(crate) enum Step {
     IdleTransmit,
     /// A staged frame has waited long enough.
     StageTimeout(usize),
+    /// A sender has waited long enough for an answer.
+    AnswerTimeout(usize),
     /// The receiver's core hears of the death of a sender.
     MournSender(usize),
     /// A sender's core hears of the death of the receiver.
@@ -62,6 +64,7 @@ impl Step {
     /// Whether this happens, or not, as somebody pleases. All other steps happen sooner or later if they can.
     pub(crate) const fn is_choice(self) -> bool {
         matches!(self, Self::Send(_) | Self::Flush(_) | Self::Close(_) | Self::Leave | Self::Die(_) | Self::Disturb(..))
+            || matches!(self, Self::AnswerTimeout(_))
     }
 }
 
@@ -79,7 +82,7 @@ impl Setup {
             }
         }
         if let Some(disturbance) = self.disturbance.filter(|_| world.disturbed.is_none()) {
-            disturbances(disturbance, world, steps);
+            self.disturbances(disturbance, world, steps);
         }
     }
 
@@ -120,6 +123,7 @@ impl Setup {
             (sender.process.inbox.len() > 0, Step::Read(index)),
             (core.wants_idle_transmit(), Step::Transmit(Who::Sender(index))),
             (is_staged, Step::StageTimeout(index)),
+            (self.may_ask(world, index) && world.timeouts == 0, Step::AnswerTimeout(index)),
             (is_staged, Step::Flush(index)),
             (is_open && sender.accepted.get() < self.messages, Step::Send(index)),
             // Who gives up before it is welcomed has nothing to close: to the receiver that is a death.
@@ -130,34 +134,31 @@ impl Setup {
         steps.extend(possible.into_iter().filter_map(|(can, step)| can.then_some(step)));
     }
 
+    /// Whether an answer is awaited that the link may have lost.
+    pub(crate) fn may_ask(&self, world: &World, index: usize) -> bool {
+        self.lossy && world.outbound(index).is_some_and(Outbound::awaits_something)
+    }
+
     /// DTH-2: not before all that the dead sender left has been handled.
     fn may_mourn(&self, world: &World, index: usize) -> bool {
         let is_read = world.receiver.is_drained() && world.greeting.is_none();
         let may_tell = is_read || self.bug == Some(Bug::DeathFirst);
         may_tell && !world.senders[index].is_mourned && world.inbound(index).is_some()
     }
-}
 
-fn disturbances(disturbance: Disturbance, world: &World, steps: &mut Vec<Step>) {
-    let ordered = &world.receiver.inbox.ordered;
-    let data = (0..ordered.len()).filter(|&at| data_of(&ordered[at]).is_some());
-    match disturbance {
-        Disturbance::Double => {
-            steps.extend((0..ordered.len()).map(|at| Step::Disturb(Who::Receiver, at)));
-            for (index, sender) in world.senders.iter().enumerate() {
-                steps.extend((0..sender.process.inbox.len()).map(|at| Step::Disturb(Who::Sender(index), at)));
-            }
-        }
-        Disturbance::Drop => steps.extend(data.map(|at| Step::Disturb(Who::Receiver, at))),
-        Disturbance::Swap => {
-            let followed = data.filter(|at| at + 1 < ordered.len());
-            steps.extend(followed.map(|at| Step::Disturb(Who::Receiver, at)));
-        }
-        Disturbance::Forge => {
+    fn disturbances(&self, disturbance: Disturbance, world: &World, steps: &mut Vec<Step>) {
+        if disturbance == Disturbance::Forge {
             // Before the welcome nobody who could forge knows of the session.
             let welcomed =
                 (0..world.senders.len()).filter(|&index| world.outbound(index).is_some_and(Outbound::is_open));
-            steps.extend(welcomed.map(|index| Step::Disturb(Who::Sender(index), 0)));
+            return steps.extend(welcomed.map(|index| Step::Disturb(Who::Sender(index), 0)));
+        }
+        let any = self.lossy || disturbance == Disturbance::Double;
+        let inbox = &world.receiver.inbox;
+        let hit = |at: &usize| any || inbox.at(*at).is_some_and(|frame| data_of(frame).is_some());
+        steps.extend((0..inbox.len()).filter(hit).map(|at| Step::Disturb(Who::Receiver, at)));
+        for (index, sender) in world.senders.iter().enumerate().filter(|_| any) {
+            steps.extend((0..sender.process.inbox.len()).map(|at| Step::Disturb(Who::Sender(index), at)));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A world of a few senders and one receiver: the shipping cores, their inboxes, and what their applications saw.
 
 use crate::{
-    setup::Setup,
+    setup::{Disturbance, Setup},
     steps::{Step, Who},
 };
 use lamq_protocol::{
@@ -17,7 +17,8 @@ use std::collections::VecDeque;
 pub(crate) type Core = Endpoint<Vec<u8>>;
 
 /// Holds two messages of one byte; the first of a stream travels alone all the same, there is nothing to wait behind.
-const FRAME_SIZE: usize = 40 + 2 * (1 + 4);
+/// Nor is a third message possible, nor one that needs a stamp of its own.
+const FRAME_SIZE: usize = 48 + (4 + 8) + 1;
 
 /// All there is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +36,8 @@ pub(crate) struct World {
     pub(crate) prefetched: Option<Seen>,
     /// The sender whose session was disturbed.
     pub(crate) disturbed: Option<usize>,
+    /// How often somebody has waited too long for an answer.
+    pub(crate) timeouts: u8,
 }
 
 /// A process; by default a dead one, whose inbox is gone like all else.
@@ -115,12 +118,16 @@ impl World {
                 slots: setup.slots,
                 window: setup.window,
                 max_sessions: 8,
+                max_message: 8,
+                large_memory: 8,
+                lossy: setup.lossy,
                 auto_process: setup.auto_process,
             })
         };
         let sender = |index: usize| {
             let mut core = core(FIRST_SENDER + u32::try_from(index).expect("small"));
-            let settings = SendSettings { frame_size: FRAME_SIZE, level: setup.level, retain: 1 << 20 };
+            let settings =
+                SendSettings { frame_size: FRAME_SIZE, level: setup.level, retain: 1 << 20, lossy: setup.lossy };
             let inbox = b"/sender".to_vec();
             core.connect(reply_session(index), Connect { stream: 0, settings, pid_namespace: 0, inbox });
             Sender {
@@ -143,6 +150,7 @@ impl World {
             is_confused: false,
             prefetched: None,
             disturbed: None,
+            timeouts: 0,
         }
     }
 
@@ -190,6 +198,7 @@ impl From<Event<Vec<u8>>> for Seen {
     fn from(event: Event<Vec<u8>>) -> Self {
         let (peer, what) = match event {
             Event::Joined { peer } => (peer, What::Joined),
+            Event::Gap { peer, last, .. } => (peer, What::Message { number: last, is_genuine: false }), // nobody drops
             Event::Departed { peer, departure, last } => (peer, What::Departed(departure, last)),
             Event::Message { peer, number, frame, body: at, .. } => {
                 let is_genuine = frame[at] == body(index_of(peer.pid), number);
@@ -212,6 +221,11 @@ impl Inbox {
         self.urgent.len() + self.ordered.len()
     }
 
+    /// The frame at this place, counted as they will be taken.
+    pub(crate) fn at(&self, at: usize) -> Option<&Vec<u8>> {
+        self.urgent.iter().chain(&self.ordered).nth(at)
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Vec<u8>> {
         self.urgent.pop_front().or_else(|| self.ordered.pop_front())
     }
@@ -223,11 +237,16 @@ impl Inbox {
         }
     }
 
-    /// Makes the frame at this place, counted as they will be taken, arrive twice.
-    pub(crate) fn double(&mut self, at: usize) -> Option<()> {
+    /// Makes the frame at this place, counted as they will be taken, arrive twice, not at all, or behind the next one.
+    pub(crate) fn disturb(&mut self, at: usize, how: Disturbance) -> Option<()> {
         let urgent = self.urgent.len();
         let (frames, at) = if at < urgent { (&mut self.urgent, at) } else { (&mut self.ordered, at - urgent) };
-        frames.insert(at, frames.get(at)?.clone());
+        match how {
+            Disturbance::Double => frames.insert(at, frames.get(at)?.clone()),
+            Disturbance::Drop => drop(frames.remove(at)?),
+            Disturbance::Swap if at + 1 < frames.len() => frames.swap(at, at + 1),
+            Disturbance::Swap | Disturbance::Forge => return None,
+        }
         Some(())
     }
 }

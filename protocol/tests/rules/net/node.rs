@@ -8,12 +8,25 @@ use lamq_protocol::{
 };
 use std::collections::VecDeque;
 
-/// An inbox: few slots, the urgent overtake, each priority stays in order.
+/// What becomes of a frame on its way into an inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Arrive,
+    Lose,
+    /// It arrives twice.
+    Double,
+    /// It arrives before so many others that were there first.
+    Overtake(usize),
+}
+
+/// An inbox: few slots, the urgent overtake, each priority stays in order. Unless fate has it otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inbox {
     slots: usize,
     urgent: VecDeque<Vec<u8>>,
     ordered: VecDeque<Vec<u8>>,
+    /// What becomes of the next frames; all others arrive.
+    pub(crate) fates: VecDeque<Fate>,
 }
 
 impl Inbox {
@@ -26,12 +39,21 @@ impl Inbox {
     }
 
     pub(super) fn put(&mut self, priority: Priority, frame: &[u8]) -> bool {
-        let has_room = self.len() < self.slots;
-        if has_room {
-            let queue = if priority == Priority::Urgent { &mut self.urgent } else { &mut self.ordered };
-            queue.push_back(frame.to_vec());
+        if self.len() >= self.slots {
+            return false;
         }
-        has_room
+        let fate = self.fates.pop_front().unwrap_or(Fate::Arrive);
+        let queue = if priority == Priority::Urgent { &mut self.urgent } else { &mut self.ordered };
+        let (copies, overtaken) = match fate {
+            Fate::Arrive => (1, 0),
+            Fate::Lose => (0, 0),
+            Fate::Double => (2, 0),
+            Fate::Overtake(others) => (1, others),
+        };
+        for _ in 0..copies {
+            queue.insert(queue.len().saturating_sub(overtaken), frame.to_vec());
+        }
+        true
     }
 
     pub(super) fn take(&mut self) -> Option<Vec<u8>> {

@@ -18,6 +18,11 @@ pub(crate) struct Setup {
     pub(crate) max_sessions: u32,
     pub(crate) frame_size: usize,
     pub(crate) retain: usize,
+    /// The longest message that the receiver takes.
+    pub(crate) max_message: u32,
+    pub(crate) large_memory: u64,
+    /// Whether the links may lose frames; whether they do is up to the [fates](super::Fate) of an inbox.
+    pub(crate) lossy: bool,
 }
 
 impl Default for Setup {
@@ -33,6 +38,9 @@ impl Default for Setup {
             max_sessions: 1024,
             frame_size: 512,
             retain: 1 << 20,
+            max_message: 16 << 20,
+            large_memory: 64 << 20,
+            lossy: false,
         }
     }
 }

@@ -9,6 +9,7 @@ use proptest::{prelude::*, sample::Index};
 pub(super) enum Step {
     Connect(usize),
     Send(usize, usize),
+    Drop(usize),
     Flush(usize),
     StageTimeout(usize),
     Close(usize),
@@ -30,6 +31,13 @@ pub(super) enum Step {
     },
 }
 
+/// The longest message of a story; a few frames have room for it.
+pub(super) const MAX_LENGTH: usize = 2500;
+
+fn length() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => Just(0), 4 => 0..40_usize, 4 => 0..468_usize, 2 => 0..=MAX_LENGTH]
+}
+
 /// `eagerness` is how often the receiving application reads.
 fn step(senders: usize, eagerness: u32) -> impl Strategy<Value = Step> {
     use Step::*;
@@ -37,7 +45,8 @@ fn step(senders: usize, eagerness: u32) -> impl Strategy<Value = Step> {
     let node = || 0..=senders;
     prop_oneof![
         5 => who().prop_map(Connect),
-        60 => (who(), prop_oneof![Just(0), 0..40_usize, 0..468_usize]).prop_map(|(who, length)| Send(who, length)),
+        60 => (who(), length()).prop_map(|(who, length)| Send(who, length)),
+        8 => who().prop_map(Drop),
         5 => who().prop_map(Flush),
         10 => who().prop_map(StageTimeout),
         1 => who().prop_map(Close),
@@ -61,7 +70,8 @@ fn setup() -> impl Strategy<Value = Setup> {
     (senders, level, any::<bool>(), slots, 512..6000_u64, 2..=6_u32, retain).prop_map(
         |(senders, level, auto_process, (slots, sender_slots), window, max_sessions, retain)| {
             let setup = Setup { senders, level, auto_process, max_sessions, retain, ..Setup::default() };
-            Setup { slots, sender_slots, window, ..setup }
+            let (max_message, large_memory) = (u32::try_from(MAX_LENGTH).expect("short"), 3000);
+            Setup { slots, sender_slots, window, max_message, large_memory, ..setup }
         },
     )
 }

@@ -1,0 +1,172 @@
+//! A session in which we receive, with the frames that wait for others, and the message whose pieces are coming in.
+
+use crate::{
+    number::{FrameNumber, Number, SessionId},
+    recv::Verdict,
+    session::Inbound,
+    wire::{DataFrame, EndReason, Item, RecordCursor},
+};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What to do next in order of arrival.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Ready<B> {
+    Joined(SessionId),
+    Frame(SessionId, DataFrame<B>, RecordCursor),
+    Departed(SessionId),
+}
+
+/// What has a place among the frames of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Placed<B> {
+    Data(DataFrame<B>),
+    /// With the last number.
+    Close(Number),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Incoming<B> {
+    pub(super) session: Inbound,
+    /// Value of `frames_seen` of the endpoint at which this session is not active any more.
+    pub(super) active: u64,
+    /// Frames that came before those in front of them (RTX-3).
+    early: BTreeMap<FrameNumber, Placed<B>>,
+    /// The beginning of a message whose last piece has not come yet.
+    pieces: Vec<u8>,
+    /// Messages that came in pieces, in the order in which their last pieces stand in `ready`.
+    assembled: VecDeque<B>,
+    /// The longest message that is taken.
+    max_message: usize,
+}
+
+/// What came of a frame.
+pub(super) enum Outcome<B> {
+    /// It was the next one, and taken with those that waited for it.
+    Taken(Taken<B>),
+    /// It waits for those before it.
+    Kept,
+    /// It is of no use.
+    Duplicate,
+    /// It is too early to be kept.
+    Dropped,
+}
+
+/// What was taken at once.
+pub(super) struct Taken<B> {
+    /// How many data frames.
+    pub(super) count: u64,
+    /// Those of them in which something is to be handed out.
+    pub(super) frames: Vec<DataFrame<B>>,
+    /// What became of the session behind them.
+    pub(super) then: Then,
+}
+
+/// What becomes of a session.
+pub(super) enum Then {
+    GoesOn,
+    Left,
+    Violated(EndReason),
+}
+
+impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Incoming<B> {
+    pub(super) fn new(session: Inbound, active: u64, max_message: u32) -> Self {
+        Self {
+            session,
+            active,
+            early: BTreeMap::new(),
+            pieces: Vec::new(),
+            assembled: VecDeque::new(),
+            max_message: max_message as usize,
+        }
+    }
+
+    /// A frame that has a place among the others arrived.
+    ///
+    /// # Errors
+    /// The violation that it is; nothing of it was taken.
+    pub(super) fn arrive(&mut self, frame: FrameNumber, placed: Placed<B>) -> Result<Outcome<B>, EndReason> {
+        let is_close = matches!(placed, Placed::Close(_));
+        match self.session.window_mut().arrive(frame, is_close)? {
+            Verdict::Next => {}
+            Verdict::Early => {
+                self.early.insert(frame, placed);
+                return Ok(Outcome::Kept);
+            }
+            Verdict::Duplicate => return Ok(Outcome::Duplicate),
+            Verdict::TooEarly => return Ok(Outcome::Dropped),
+        }
+        let mut taken = Taken { count: 0, frames: Vec::new(), then: Then::GoesOn };
+        let mut next = Some(placed);
+        while let Some(placed) = next {
+            let result = match placed {
+                Placed::Data(data) => self.take(data, &mut taken).map(|()| Then::GoesOn),
+                Placed::Close(last) => self.session.handle_close(last).map(|()| Then::Left),
+            };
+            taken.then = result.unwrap_or_else(Then::Violated);
+            if !matches!(taken.then, Then::GoesOn) {
+                break; // what may have come behind it is nothing, as if it had come in order
+            }
+            next = self.early.remove(&self.session.window().expected());
+        }
+        Ok(Outcome::Taken(taken))
+    }
+
+    fn take(&mut self, data: DataFrame<B>, taken: &mut Taken<B>) -> Result<(), EndReason> {
+        self.check_lengths(&data)?;
+        self.session.window_mut().take(&data)?;
+        taken.count += 1;
+        self.assemble(&data);
+        if data.is_inside() {
+            self.session.release_frame(); // its bytes were copied
+        } else {
+            taken.frames.push(data);
+        }
+        Ok(())
+    }
+
+    /// LRG-1
+    fn check_lengths(&self, data: &DataFrame<B>) -> Result<(), EndReason> {
+        let known = if data.starts_inside() { self.pieces.len() } else { 0 };
+        if known + data.body_bytes() as usize <= self.max_message {
+            return Ok(()); // so is each of them
+        }
+        let mut cursor = data.cursor();
+        while let Some(item) = data.next_item(&mut cursor) {
+            let length = match item {
+                Item::Gap(..) => 0,
+                Item::Message(record) | Item::Piece { record, rest: false, .. } => record.body.len(),
+                Item::Piece { record, rest: true, .. } => known + record.body.len(),
+            };
+            if length > self.max_message {
+                return Err(EndReason::TooLong);
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the pieces in a frame to where their message is put together.
+    fn assemble(&mut self, data: &DataFrame<B>) {
+        if !data.starts_inside() && !data.ends_inside() {
+            return;
+        }
+        let mut cursor = data.cursor();
+        while let Some(item) = data.next_item(&mut cursor) {
+            let Item::Piece { record, more, .. } = item else { continue };
+            self.pieces.extend_from_slice(&data.buffer().as_ref()[record.body]);
+            if !more {
+                self.assembled.push_back(std::mem::take(&mut self.pieces).into());
+            }
+        }
+    }
+
+    /// The message whose last piece stands next in `ready`.
+    pub(super) fn next_assembled(&mut self) -> Option<B> {
+        self.assembled.pop_front()
+    }
+
+    /// No further frame will be taken: those that wait, and the beginning of a message, are of no use any more.
+    pub(super) fn discard(&mut self) {
+        self.early.clear();
+        self.pieces = Vec::new();
+    }
+}

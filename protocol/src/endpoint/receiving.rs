@@ -1,0 +1,113 @@
+//! Receiving: what is handed to the application, in order of arrival.
+
+use super::{Endpoint, Event, incoming::Ready};
+use crate::{number::SessionId, wire::Item};
+
+impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
+    /// What the application is to see next. In auto mode the call says that it is done with what it got before.
+    pub fn next_event(&mut self) -> Option<Event<B>> {
+        if self.settings.auto_process
+            && let Some(session) = self.handed.take()
+        {
+            self.process(session);
+        }
+        loop {
+            match self.ready.front_mut()? {
+                Ready::Frame(session, frame, cursor) => {
+                    let session = *session;
+                    let Some(item) = frame.next_item(cursor) else {
+                        self.ready.pop_front();
+                        continue;
+                    };
+                    let done = frame.is_exhausted(cursor);
+                    let buffer = frame.buffer().clone();
+                    if done {
+                        self.ready.pop_front();
+                        self.touch(session);
+                    }
+                    if let Some(event) = self.hand_out(session, item, buffer, done) {
+                        return Some(event);
+                    }
+                }
+                Ready::Joined(session) => {
+                    let session = *session;
+                    self.ready.pop_front();
+                    if let Some(incoming) = self.inbound.get(&session) {
+                        return Some(Event::Joined { peer: incoming.session.peer() });
+                    }
+                }
+                Ready::Departed(session) => {
+                    let session = *session;
+                    self.ready.pop_front();
+                    self.touch(session);
+                    let Some(incoming) = self.inbound.get_mut(&session) else { continue };
+                    let (peer, last) = (incoming.session.peer(), incoming.session.window().received());
+                    if let Some(departure) = incoming.session.tell_departure() {
+                        self.counters.departed += 1;
+                        return Some(Event::Departed { peer, departure, last });
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a record means to the application; `done`: it is the last one in its frame.
+    fn hand_out(&mut self, session: SessionId, item: Item, mut frame: B, done: bool) -> Option<Event<B>> {
+        // A session outlives its frames in `ready`: it is removed only after its departure was told.
+        let incoming = self.inbound.get_mut(&session)?;
+        if done {
+            incoming.session.release_frame();
+        }
+        let peer = incoming.session.peer();
+        let (record, body) = match item {
+            Item::Message(record) => {
+                let body = record.body.clone();
+                (record, body)
+            }
+            Item::Piece { record, more: false, .. } => {
+                frame = incoming.next_assembled()?;
+                let body = 0..frame.as_ref().len();
+                (record, body)
+            }
+            Item::Piece { .. } => return None, // copied when it came
+            Item::Gap(first, last) => {
+                incoming.session.deliver(last, 0);
+                self.handed = Some(session);
+                self.counters.dropped_by_senders += last.get() - first.before().get();
+                return Some(Event::Gap { peer, first, last });
+            }
+        };
+        incoming.session.deliver(record.number, body.len() as u64);
+        self.clock.deliver(record.stamp);
+        self.handed = Some(session);
+        self.counters.delivered += 1;
+        Some(Event::Message { session, peer, number: record.number, stamp: record.stamp, frame, body })
+    }
+
+    /// LRG-2: first come, first served, a whole message or nothing.
+    pub(super) fn grant_large(&mut self) {
+        while let Some(&session) = self.asking.front() {
+            let Some(incoming) = self.inbound.get(&session).filter(|incoming| incoming.session.window().wants()) else {
+                self.asking.pop_front();
+                continue;
+            };
+            let max_message = u64::from(self.settings.max_message);
+            let Some(excess) = incoming.session.window().excess_wanted(max_message) else { return };
+            let others = self.inbound.iter().filter(|(id, _)| **id != session);
+            let granted: u64 = others.map(|(_, incoming)| incoming.session.window().excess_granted()).sum();
+            if granted + excess > self.settings.large_memory.max(max_message) {
+                return;
+            }
+            self.asking.pop_front();
+            if let Some(incoming) = self.inbound.get_mut(&session) {
+                incoming.session.window_mut().grant(excess);
+                self.touch(session);
+            }
+        }
+    }
+
+    /// Whether [`next_event`](Self::next_event) has something.
+    pub fn has_event(&self) -> bool {
+        !self.ready.is_empty()
+    }
+}

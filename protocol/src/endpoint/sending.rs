@@ -1,0 +1,118 @@
+//! Sending: what an application does with the sessions in which it sends.
+
+use super::{CODEC_RAW, Connect, Endpoint, SendRefused};
+use crate::{
+    number::{Number, SessionId, StreamId},
+    send::{Manner, Reservation},
+    session::{Ended, Outbound},
+    wire::{self, Greeting},
+};
+use std::collections::BTreeMap;
+
+impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
+    /// Opens a session to a receiver: a greeting becomes due. `session` is random (SES-1).
+    pub fn connect(&mut self, session: SessionId, target: Connect) {
+        let greeting = Greeting {
+            versions: (wire::VERSION, wire::VERSION),
+            codec: CODEC_RAW,
+            level: target.settings.level,
+            pid: self.settings.pid,
+            stream: StreamId { epoch: self.settings.epoch, index: target.stream },
+            reply_session: session,
+            pid_namespace: target.pid_namespace,
+            inbox: target.inbox,
+        };
+        self.outbound.insert(session, Outbound::new(greeting, target.settings));
+        self.touch(session);
+    }
+
+    /// Accepts a message for sending.
+    ///
+    /// # Errors
+    /// [`SendRefused`]; no number is used then (NUM-2).
+    pub fn send(&mut self, session: SessionId, body: &[u8], manner: Manner) -> Result<Number, SendRefused> {
+        let outbound = Self::accepting(&mut self.outbound, session)?;
+        let result = outbound.push(body, &mut self.clock, manner);
+        if result.is_err() || outbound.window().has_waiting() {
+            self.touch(session); // a refused one may have to be asked for
+        }
+        Ok(result?)
+    }
+
+    /// Gives a message its number and drops it (DRP-1).
+    ///
+    /// # Errors
+    /// [`SendRefused::Ended`]
+    pub fn drop_message(&mut self, session: SessionId) -> Result<Number, SendRefused> {
+        Ok(Self::accepting(&mut self.outbound, session)?.window_mut().drop_message())
+    }
+
+    /// Sets room aside for a message of up to `length` bytes; no number is given.
+    ///
+    /// # Errors
+    /// [`SendRefused`]
+    pub fn reserve(&mut self, session: SessionId, length: usize) -> Result<Reservation, SendRefused> {
+        let result = Self::accepting(&mut self.outbound, session)?.reserve(length);
+        if result.is_err() {
+            self.touch(session);
+        }
+        Ok(result?)
+    }
+
+    /// Room that was set aside is not needed.
+    pub fn give_back(&mut self, session: SessionId, reservation: Reservation) {
+        if let Some(outbound) = self.outbound.get_mut(&session) {
+            outbound.window_mut().give_back(reservation);
+        }
+    }
+
+    /// Somebody begins or ends to wait for room for a message of this length, see
+    /// [`SendWindow::await_room`](crate::send::SendWindow::await_room).
+    pub fn await_room(&mut self, session: SessionId, length: usize, waits: bool) {
+        if let Some(outbound) = self.outbound.get_mut(&session) {
+            let window = outbound.window_mut();
+            if waits { window.await_room(length) } else { window.end_wait(length) }
+        }
+    }
+
+    fn accepting(
+        outbound: &mut BTreeMap<SessionId, Outbound>,
+        session: SessionId,
+    ) -> Result<&mut Outbound, SendRefused> {
+        let outbound = outbound.get_mut(&session).ok_or(SendRefused::Ended(Ended::Finished))?;
+        outbound.shut().map_or(Ok(outbound), |why| Err(SendRefused::Ended(why)))
+    }
+
+    /// Applies `action` to a session in which we send, and marks it as having something to say.
+    pub fn with_outbound<R>(&mut self, session: SessionId, action: impl FnOnce(&mut Outbound) -> R) -> Option<R> {
+        let outbound = self.outbound.get_mut(&session)?;
+        let result = action(outbound);
+        outbound.window_mut().announce(&mut self.clock); // DRP-2
+        self.touch(session);
+        Some(result)
+    }
+
+    /// Whether a message of this length would be accepted at present.
+    pub fn has_room(&self, session: SessionId, length: usize) -> bool {
+        let outbound = self.outbound.get(&session).filter(|outbound| outbound.is_open());
+        outbound.is_some_and(|outbound| outbound.window().has_room(length, &self.clock))
+    }
+
+    /// The sessions that stage a frame, and the first number in it: one that is still the same a while later has waited long
+    /// enough, see [`Outbound::handle_stage_timeout`].
+    pub fn staged(&self) -> impl Iterator<Item = (SessionId, Number)> {
+        self.outbound.iter().filter_map(|(id, outbound)| Some((*id, outbound.window().staged()?)))
+    }
+
+    /// How many frames are kept because they are not acknowledged, see [`SendWindow::frames_kept`](crate::send::SendWindow).
+    pub fn frames_kept(&self) -> usize {
+        self.outbound.values().map(|outbound| outbound.window().frames_kept()).sum()
+    }
+
+    /// Drops a session in which we sent, with all that is known of it. A living receiver is told nothing: see
+    /// [`Outbound::close`].
+    pub fn forget(&mut self, session: SessionId) -> Option<Outbound> {
+        self.touched.remove(&session);
+        self.outbound.remove(&session)
+    }
+}

@@ -1,0 +1,143 @@
+//! What a sender may use up: the receiver's credit and its own memory.
+
+use super::SendWindow;
+use crate::{lamport::Clock, wire::Shape, wire::record_limit};
+
+/// Why a message was not accepted; it has no number then (NUM-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRoom {
+    /// No credit or no memory left at present: try again after an acknowledgement.
+    #[error("no credit")]
+    Credit,
+    /// Longer than the receiver takes (LIM-1).
+    #[error("message of {length} bytes, the limit is {limit}")]
+    TooLong {
+        /// Length of the message.
+        length: usize,
+        /// The longest that it takes.
+        limit: usize,
+    },
+}
+
+/// Room that was set aside for a message; it has no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "what is set aside nobody else can use until it is given back"]
+pub struct Reservation {
+    length: usize,
+}
+
+impl Reservation {
+    /// For how long a message.
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+}
+
+/// What was used of the credit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Spent {
+    pub(super) frames: u64,
+    pub(super) bytes: u64,
+    /// Frames and bytes that are set aside.
+    reserved: (u64, u64),
+    /// The byte credit that was asked for.
+    pub(super) wanted: u64,
+    /// Somebody waits for room for a message of this length, which is longer than a frame.
+    large: Option<usize>,
+    /// A message was refused since the last one that was not.
+    pub(super) starved: bool,
+}
+
+impl Spent {
+    pub(super) const fn give_back(&mut self, Reservation { length }: Reservation) {
+        self.reserved.0 -= 1;
+        self.reserved.1 -= length as u64;
+    }
+}
+
+impl SendWindow {
+    /// Whether a message of `length` bytes would be accepted now, were it not too long.
+    pub fn has_room(&self, length: usize, clock: &Clock) -> bool {
+        let shape = Shape { gap: self.dropped, ..Shape::default() };
+        let whole = length <= record_limit(self.settings.frame_size);
+        let fits = whole && self.open.as_ref().is_some_and(|open| open.fits(shape, length, clock.now().next()));
+        self.has_credit(length, fits, false)
+    }
+
+    /// Sets room aside for a message of up to `length` bytes.
+    ///
+    /// # Errors
+    /// [`NoRoom`]
+    pub fn reserve(&mut self, length: usize) -> Result<Reservation, NoRoom> {
+        self.check_room(length, false, false)?;
+        self.spent.reserved.0 += 1;
+        self.spent.reserved.1 += length as u64;
+        Ok(Reservation { length })
+    }
+
+    /// Room that was set aside is not needed.
+    pub const fn give_back(&mut self, reservation: Reservation) {
+        self.spent.give_back(reservation);
+    }
+
+    /// Somebody waits for room for a message of this length. While it is longer than a frame no shorter one takes the credit
+    /// that comes, or the long one would wait for ever (LRG-3).
+    pub const fn await_room(&mut self, length: usize) {
+        if self.spent.large.is_none() && length > record_limit(self.settings.frame_size) {
+            self.spent.large = Some(length);
+        }
+    }
+
+    /// Whoever waited for room for a message of this length has got it, or gives up.
+    pub fn end_wait(&mut self, length: usize) {
+        self.spent.large.take_if(|large| *large == length);
+    }
+
+    /// Takes a reservation for a message of `length` bytes; whether there was one.
+    pub(super) fn redeem(&mut self, reserved: Option<Reservation>, length: usize) -> Result<bool, NoRoom> {
+        let Some(reservation) = reserved else { return Ok(false) };
+        self.spent.give_back(reservation);
+        if length > reservation.length {
+            return Err(NoRoom::TooLong { length, limit: reservation.length });
+        }
+        Ok(true)
+    }
+
+    pub(super) fn check_room(&mut self, length: usize, fits: bool, paid: bool) -> Result<(), NoRoom> {
+        if self.session.is_some() && length > self.max_message {
+            return Err(NoRoom::TooLong { length, limit: self.max_message });
+        }
+        self.spent.starved = !self.has_credit(length, fits, paid);
+        if self.spent.starved {
+            self.ask_for(length);
+            return Err(NoRoom::Credit);
+        }
+        Ok(())
+    }
+
+    /// LRG-2: a message that the window will never have room for is asked for. No other is: credit for it comes by itself.
+    fn ask_for(&mut self, length: usize) {
+        let wanted = self.spent.bytes.saturating_add(self.spent.reserved.1).saturating_add(length as u64);
+        if length as u64 > self.window && wanted > self.known.byte_credit.max(self.spent.wanted) {
+            self.spent.wanted = wanted;
+            self.asks = true;
+        }
+    }
+
+    fn has_credit(&self, length: usize, fits: bool, paid: bool) -> bool {
+        // WEL-1. CRD-1: what is staged has been paid for. CRD-2.
+        let welcomed = self.session.is_some();
+        let bytes = self.spent.bytes.saturating_add(self.spent.reserved.1).saturating_add(length as u64);
+        // CRD-6: whole frames count, or messages without bytes would be free. One message always has room: the bound may
+        // be set below the length of a message.
+        let kept = self.bytes_kept().saturating_add(usize::try_from(self.spent.reserved.1).unwrap_or(usize::MAX));
+        let memory = kept == 0 || kept.saturating_add(length) <= self.settings.retain;
+        let first = paid || self.spent.large.is_none_or(|large| large == length); // LRG-3
+        welcomed && first && bytes <= self.known.byte_credit && (paid || (memory && self.has_frame(fits)))
+    }
+
+    /// Whether a frame can be begun, or need not.
+    pub(super) const fn has_frame(&self, fits: bool) -> bool {
+        fits || (self.session.is_some() && self.spent.frames + self.spent.reserved.0 < self.known.frame_credit)
+    }
+}

@@ -1,0 +1,223 @@
+//! Finished frames, kept until they are acknowledged, and transmitted again when they were lost.
+
+use crate::{
+    aside::Aside,
+    number::{FrameNumber, Level, Number},
+    wire::Acknowledgement,
+};
+use std::collections::{BTreeSet, VecDeque};
+
+/// A finished frame.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Kept {
+    pub(super) bytes: Vec<u8>,
+    /// Number of its last record.
+    pub(super) last: Number,
+    /// Number of the last message that ends in it or before it.
+    pub(super) last_whole: Number,
+    /// It carries no data, and needs no credit.
+    pub(super) is_close: bool,
+    /// Its place in the order of transmissions, 0 before the first.
+    sent: u64,
+    /// Whether the receiver has taken it from the link.
+    arrived: bool,
+}
+
+impl Kept {
+    pub(super) const fn new(bytes: Vec<u8>, last: Number, last_whole: Number, is_close: bool) -> Self {
+        Self { bytes, last, last_whole, is_close, sent: 0, arrived: false }
+    }
+}
+
+/// The frames of a session that may have to be transmitted, oldest first; their numbers are consecutive.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Flight {
+    frames: VecDeque<Kept>,
+    /// Number of the last frame.
+    last: FrameNumber,
+    /// The last so many have not been transmitted yet.
+    waiting: usize,
+    /// To be transmitted again.
+    lost: BTreeSet<FrameNumber>,
+    /// How many transmissions there were.
+    transmissions: u64,
+    /// The latest transmission of which it is known that it arrived.
+    newest_arrival: u64,
+    /// The last number whose message has left as a whole.
+    transmitted: Number,
+    /// Length of all frames together.
+    bytes: usize,
+    spare: Aside<Vec<Vec<u8>>>,
+}
+
+/// How many buffers are kept for frames to come.
+const SPARE_FRAMES: usize = 8;
+
+impl Flight {
+    /// The number of the frame that is added next.
+    pub(super) const fn next(&self) -> FrameNumber {
+        self.last.next()
+    }
+
+    pub(super) const fn last(&self) -> FrameNumber {
+        self.last
+    }
+
+    pub(super) fn add(&mut self, frame: Kept) {
+        self.bytes += frame.bytes.len();
+        self.last = self.last.next();
+        self.waiting += 1;
+        self.frames.push_back(frame);
+    }
+
+    /// An empty buffer, used before if possible.
+    pub(super) fn buffer(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Offers to `link` what was lost, then what was not transmitted yet as far as the credit goes. Returns whether the link
+    /// took all of that.
+    pub(super) fn transmit(&mut self, frame_credit: u64, link: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        while let Some(&number) = self.lost.first() {
+            let Some(place) = self.place(number) else {
+                self.lost.remove(&number);
+                continue;
+            };
+            if !self.send(place, link) {
+                return false;
+            }
+            self.lost.remove(&number);
+        }
+        while self.waiting > 0 {
+            let place = self.frames.len() - self.waiting;
+            // CRD-1
+            if self.transmitted_frames().get() >= frame_credit && !self.frames[place].is_close {
+                return true;
+            }
+            if !self.send(place, link) {
+                return false;
+            }
+            self.transmitted = self.frames[place].last_whole;
+            self.waiting -= 1;
+        }
+        true
+    }
+
+    fn send(&mut self, place: usize, link: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        let frame = &mut self.frames[place];
+        let left = link(&frame.bytes);
+        if left {
+            self.transmissions += 1;
+            frame.sent = self.transmissions;
+        }
+        left
+    }
+
+    /// The number of the last frame that the link has taken.
+    pub(super) const fn transmitted_frames(&self) -> FrameNumber {
+        FrameNumber::new(self.last.get() - self.waiting as u64)
+    }
+
+    /// Number of the last message that the link has taken as a whole.
+    pub(super) const fn transmitted(&self) -> Number {
+        self.transmitted
+    }
+
+    /// How many transmissions there were.
+    pub(super) const fn transmissions(&self) -> u64 {
+        self.transmissions
+    }
+
+    pub(super) const fn has_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether the last frame is not known to have been received.
+    pub(super) fn is_behind(&self) -> bool {
+        self.frames.back().is_some_and(|frame| !frame.arrived)
+    }
+
+    /// Whether a frame was transmitted that is not known to have been received.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.frames.iter().take(self.frames.len() - self.waiting).any(|frame| !frame.arrived)
+    }
+
+    /// Whether the message said to be received is the last one in the frames said to be received.
+    pub(super) fn agrees(&self, known: &Acknowledgement, new: &Acknowledgement) -> bool {
+        if new.frames == known.frames {
+            return new.received == known.received;
+        }
+        let received = self.place(new.frames).map(|place| self.frames[place].last_whole);
+        received.is_none_or(|received| received == new.received) && new.received <= self.transmitted
+    }
+
+    /// Frames up to `from` were known to have arrived; now an acknowledgement says more. Returns whether it was news.
+    pub(super) fn arrive(&mut self, from: FrameNumber, new: &Acknowledgement) -> bool {
+        let mut news = false;
+        for number in from.get() + 1..=new.frames.get() {
+            news |= self.mark(FrameNumber::new(number));
+        }
+        for number in new.early_frames() {
+            news |= self.mark(number);
+        }
+        news
+    }
+
+    fn mark(&mut self, number: FrameNumber) -> bool {
+        let Some(place) = self.place(number) else { return false };
+        let frame = &mut self.frames[place];
+        self.newest_arrival = self.newest_arrival.max(frame.sent);
+        self.lost.remove(&number);
+        !std::mem::replace(&mut frame.arrived, true)
+    }
+
+    /// RTX-1: what was last transmitted before something that has arrived, and has not, is lost.
+    pub(super) fn find_overtaken(&mut self) {
+        self.find_lost(self.newest_arrival.saturating_sub(1));
+    }
+
+    /// What was last transmitted up to this transmission, and has not arrived, is lost.
+    pub(super) fn find_lost(&mut self, up_to: u64) {
+        let first = self.first();
+        for (place, frame) in self.frames.iter().take(self.frames.len() - self.waiting).enumerate() {
+            if !frame.arrived && frame.sent <= up_to {
+                self.lost.insert(FrameNumber::new(first + place as u64));
+            }
+        }
+    }
+
+    /// Lets go what is acknowledged at `level` (ACK-7).
+    pub(super) fn release(&mut self, known: &Acknowledgement, level: Level) {
+        while self.frames.front().is_some_and(|frame| frame.arrived && frame.last <= known.at(level))
+            && let Some(frame) = self.frames.pop_front()
+        {
+            self.bytes -= frame.bytes.len();
+            if self.spare.len() < SPARE_FRAMES {
+                self.spare.push(frame.bytes);
+            }
+        }
+    }
+
+    /// No frame will be needed any more.
+    pub(super) fn forget(&mut self) {
+        *self = Self { last: self.last, transmitted: self.transmitted, ..Self::default() };
+    }
+
+    /// Number of the oldest frame, if there is one.
+    fn first(&self) -> u64 {
+        self.last.get() + 1 - self.frames.len() as u64
+    }
+
+    fn place(&self, number: FrameNumber) -> Option<usize> {
+        let place = number.get().checked_sub(self.first())?;
+        usize::try_from(place).ok().filter(|place| *place < self.frames.len())
+    }
+}

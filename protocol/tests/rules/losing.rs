@@ -1,0 +1,178 @@
+//! Section 18 of `SPEC.md`: frames that are lost, doubled or overtaken.
+
+use crate::{
+    forge::data,
+    net::{Fate, Net, Seen, Setup},
+};
+use lamq_protocol::{
+    session::{Departure, Ended},
+    wire::{EARLY_FRAMES, EndReason, Frame, decode},
+};
+use lamq_proves::proves;
+use proptest::prelude::*;
+
+/// How often each data frame came to the receiver, by its number.
+fn arrivals(net: &Net) -> Vec<u64> {
+    let data = |frame: &Vec<u8>| match decode(frame.as_slice()).unwrap().1 {
+        Frame::Data(data) => Some(data.frame().get()),
+        _ => None,
+    };
+    net.receiver.handled.iter().filter_map(data).collect()
+}
+
+#[proves("RTX-1", "RTX-3")]
+#[test]
+fn a_frame_that_somebody_took_is_sent_again_once_when_one_behind_it_arrives() {
+    let mut net = Net::pair();
+    net.receiver.inbox.fates.extend([Fate::Arrive, Fate::Lose, Fate::Lose]);
+    for number in 1..=5 {
+        net.send(0, [number; 400]).unwrap();
+        net.stage_timeout(0);
+    }
+    net.pump();
+    assert_eq!(arrivals(&net), [1, 4, 5, 2, 3], "each report is of the same two");
+    let seen = net.recv_all();
+    assert_eq!(seen, (1..=5).map(|n| Seen::Message(0, n.into(), vec![n; 400])).collect::<Vec<_>>());
+    assert_eq!((net.receiver.counters().early, net.receiver.counters().duplicates), (2, 0));
+}
+
+#[proves("RTX-1")]
+#[test]
+fn what_is_lost_again_is_sent_again_when_something_sent_later_arrives() {
+    let mut net = Net::pair();
+    net.receiver.inbox.fates.extend([Fate::Lose, Fate::Arrive, Fate::Lose]);
+    for number in 1..=2 {
+        net.send(0, [number; 400]).unwrap();
+        net.stage_timeout(0);
+    }
+    net.pump();
+    assert_eq!(arrivals(&net), [2], "frame 1 was lost twice");
+    net.send(0, [3; 400]).unwrap();
+    net.stage_timeout(0);
+    net.pump();
+    assert_eq!(arrivals(&net), [2, 3, 1]);
+    assert_eq!(net.recv_all().len(), 3);
+}
+
+#[proves("RTX-2")]
+#[test]
+fn an_ask_finds_what_was_lost_at_the_end() {
+    let mut net = Net::greeted(Setup { lossy: true, ..Setup::default() });
+    net.receiver.inbox.fates.push_back(Fate::Lose);
+    net.send(0, "lost").unwrap();
+    net.flush(0);
+    assert_eq!(net.recv_all(), []);
+    assert!(net.senders[0].outbound().awaits_something());
+    net.answer_timeout(0);
+    assert_eq!(net.recv_all(), [Seen::Message(0, 1, b"lost".to_vec())]);
+    assert!(!net.senders[0].outbound().awaits_something());
+    // The answer is lost, not the message: nothing is sent again.
+    net.senders[0].node.inbox.fates.extend([Fate::Lose; 4]);
+    net.send(0, "told").unwrap();
+    net.recv_all();
+    net.senders[0].node.inbox.fates.clear();
+    net.answer_timeout(0);
+    net.recv_all();
+    assert_eq!(arrivals(&net), [1, 2]);
+    assert!(!net.senders[0].outbound().awaits_something());
+}
+
+#[proves("RTX-3")]
+#[test]
+fn frames_that_are_too_early_are_dropped_and_come_again() {
+    let mut net = Net::greeted(Setup { slots: 200, ..Setup::default() });
+    let session = net.senders[0].at_receiver.unwrap();
+    for frame in 2..=EARLY_FRAMES + 3 {
+        net.give_receiver(data(session, frame, frame, &[b"x"]));
+    }
+    assert_eq!((net.receiver.counters().early, net.receiver.counters().too_early), (EARLY_FRAMES, 2));
+    net.give_receiver(data(session, 1, 1, &[b"x"]));
+    let seen = std::iter::from_fn(|| net.recv()).count();
+    assert_eq!(seen as u64, EARLY_FRAMES + 1);
+}
+
+#[proves("RTX-4")]
+#[test]
+fn a_sender_that_did_not_hear_of_the_end_is_told_again() {
+    for lossy in [true, false] {
+        let mut net = Net::greeted(Setup { lossy, ..Setup::default() });
+        let session = net.senders[0].at_receiver.unwrap();
+        net.send(0, "x").unwrap();
+        net.recv_all();
+        net.give_receiver(data(session, 2, 9, &[b"contradicts"]));
+        net.senders[0].node.inbox.fates.extend([Fate::Lose; 2]);
+        net.recv_all();
+        net.senders[0].node.inbox.fates.clear();
+        assert_eq!(net.ended(0), None, "it was not heard");
+        net.send(0, "goes on").unwrap();
+        assert_eq!(net.recv_all(), []);
+        assert_eq!(net.ended(0), lossy.then_some(Ended::Accused(EndReason::Sequence)));
+        net.kill(0);
+        net.mourn(0);
+        net.recv_all();
+        assert_eq!(net.receiver.core.senders().len(), 0, "then it is forgotten");
+    }
+}
+
+fn fates() -> impl Strategy<Value = Vec<Fate>> {
+    let fate = prop_oneof![
+        5 => Just(Fate::Arrive),
+        2 => Just(Fate::Lose),
+        1 => Just(Fate::Double),
+        2 => (1..4_usize).prop_map(Fate::Overtake),
+    ];
+    prop::collection::vec(fate, 0..80)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[proves("RTX-1", "RTX-2", "RTX-3", "PRO-1", "CLO-2", "DRP-1")]
+    #[test]
+    fn whatever_a_lossy_link_does_all_arrives_once_and_in_order_and_both_sides_end(
+        to_receiver in fates(),
+        to_sender in fates(),
+        lengths in prop::collection::vec(prop_oneof![4 => (0..300_usize).prop_map(Some), 1 => (300..3000_usize).prop_map(Some), 1 => Just(None)], 1..25),
+    ) {
+        let setup = Setup { lossy: true, window: 2000, max_message: 3000, ..Setup::default() };
+        let mut net = Net::new(setup);
+        net.receiver.inbox.fates.extend(to_receiver);
+        net.senders[0].node.inbox.fates.extend(to_sender);
+        net.connect(0);
+        let (mut seen, mut expected, mut left) = (Vec::new(), vec![Seen::Joined(0)], lengths.iter());
+        let mut next = left.next();
+        for _ in 0..400 {
+            if let Some(length) = next {
+                let number = expected.len() as u64;
+                let accepted = match length {
+                    Some(length) => {
+                        let body = vec![u8::try_from(number % 251).unwrap(); *length];
+                        net.send(0, &body).ok().map(|number| Seen::Message(0, number, body))
+                    }
+                    None if net.senders[0].outbound().is_open() => net.drop_message(0).ok().map(|n| Seen::Gap(0, n, n)),
+                    None => None,
+                };
+                if let Some(accepted) = accepted {
+                    expected.push(accepted);
+                    next = left.next();
+                }
+            } else if net.ended(0).is_none() {
+                net.close(0);
+            }
+            seen.extend(net.recv_all());
+            net.answer_timeout(0);
+        }
+        expected.push(Seen::Departed(0, Departure::Left, lengths.len() as u64));
+        let seen = seen.into_iter().flat_map(|seen| match seen {
+            Seen::Gap(index, first, last) => (first..=last).map(|n| Seen::Gap(index, n, n)).collect(),
+            other => vec![other],
+        });
+        prop_assert_eq!(seen.collect::<Vec<_>>(), expected);
+        prop_assert_eq!(net.ended(0), Some(Ended::Finished));
+        prop_assert_eq!(net.receiver.counters().violations, 0);
+        net.kill(0);
+        net.mourn(0);
+        net.recv_all();
+        prop_assert_eq!(net.receiver.core.senders().len(), 0);
+    }
+}
