@@ -4,6 +4,7 @@ mod cleaning;
 mod common;
 mod demo;
 mod exit_codes;
+mod json;
 mod manual;
 mod signals;
 mod tools;
