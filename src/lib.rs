@@ -40,7 +40,7 @@ mod receiver;
 mod sender;
 mod sync;
 
-pub use connect::SenderBuilder;
+pub use connect::{Pong, SenderBuilder, ping};
 pub use error::{
     BindError, ConnectError, Disconnected, Distrust, FlushError, FlushFailure, OpenError, RecvError, RecvTimeoutError,
     SendError, SendFailure, TryRecvError,

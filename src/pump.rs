@@ -13,7 +13,7 @@ use lamq_protocol::{
     Endpoint, Number, SessionId,
     endpoint::{Arrival, Settings},
     session::Outbound,
-    wire::Priority,
+    wire::{Close, EndReason, Priority},
 };
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
 use poller::BLOCKED_TICK;
@@ -236,7 +236,12 @@ impl State {
             return self.core.distrust();
         }
         if let Some(refusal) = &arrival.refusal {
-            let frame = refusal.encode(greeting.reply_session, self.core.now());
+            let (session, now) = (greeting.reply_session, self.core.now());
+            let frame = if greeting.level.is_none() && self.part == Part::Closed {
+                Close { last: Number::NONE, reason: EndReason::Finished }.encode(session, now) // REF-2
+            } else {
+                refusal.encode(session, now)
+            };
             if !outbox.try_send(Priority::Ordered, &frame).is_ok_and(|sent| sent) {
                 self.core.distrust();
             }

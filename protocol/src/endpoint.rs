@@ -108,7 +108,7 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
         let greeting = Greeting {
             versions: (wire::VERSION, wire::VERSION),
             codec: CODEC_RAW,
-            level: target.settings.level,
+            level: (!target.asks_only).then_some(target.settings.level),
             pid: self.settings.pid,
             stream: StreamId { epoch: self.settings.epoch, index: target.stream },
             reply_session: session,
@@ -199,8 +199,9 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
         self.touch(session);
     }
 
-    /// Opens a session for a greeting that was found to be true. `session` is random (SES-1).
+    /// Opens a session for a greeting that was found to be true and wants one. `session` is random (SES-1).
     pub fn accept(&mut self, greeting: &Greeting, session: SessionId) {
+        let Some(level) = greeting.level else { return }; // GRT-7
         if let Some(known) = self.session_of(greeting.stream) {
             return self.handle_greeting_again(known); // GRT-3: it came twice before it was answered.
         }
@@ -212,7 +213,7 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
             byte_credit: self.settings.window,
             pid: self.settings.pid,
         };
-        let incoming = Incoming { session: Inbound::new(greeting, welcome, self.settings.window), active };
+        let incoming = Incoming { session: Inbound::new(greeting, level, welcome, self.settings.window), active };
         self.inbound.insert(session, incoming);
         self.ready.push_back(Ready::Joined(session));
         self.touch(session);

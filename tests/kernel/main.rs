@@ -7,6 +7,7 @@ mod hostile;
 mod limits;
 mod names;
 mod owner;
+mod ping;
 mod process;
 mod storm;
 mod tap;

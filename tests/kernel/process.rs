@@ -1,6 +1,6 @@
 //! Other processes: this binary again, in a role.
 
-use crate::{flood, limits, names, owner, trust, wire, world::WATCHDOG};
+use crate::{flood, limits, names, owner, ping, trust, wire, world::WATCHDOG};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::{Gid, Pid, Uid, geteuid, setgid, setgroups, setuid},
@@ -17,6 +17,7 @@ use std::{
 type Role = fn(&str);
 
 const ROLES: &[(&str, Role)] = &[
+    ("ask", ping::ask),
     ("bind-often", names::bind_often),
     ("connect-beside", names::connect_beside),
     ("connect-in-vain", names::connect_in_vain),

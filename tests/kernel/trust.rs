@@ -75,7 +75,7 @@ fn greeting(inbox: &[u8], stream: u32, versions: (u8, u8)) -> Vec<u8> {
     let greeting = Greeting {
         versions,
         codec: 0,
-        level: Level::Delivered,
+        level: Some(Level::Delivered),
         pid: process::id(),
         stream: StreamId { epoch: Epoch::new(EPOCH).unwrap(), index: stream },
         reply_session: SessionId::new(1).unwrap(),
