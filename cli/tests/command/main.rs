@@ -6,6 +6,7 @@ mod demo;
 mod exit_codes;
 mod json;
 mod manual;
+mod ping;
 mod signals;
 mod tools;
 mod transfer;
