@@ -102,7 +102,7 @@ pub enum OpenError {
     #[error("nobody receives there")]
     Absent,
     /// There is such a queue, but it is not one of ours.
-    #[error("{0}")]
+    #[error("{0}; choose another name, or send as the user who receives there")]
     Untrusted(Distrust),
     /// Somebody holds the owner lock whom we cannot see.
     #[error(

@@ -2,6 +2,7 @@
 //!
 //! The other processes of a test are this binary again, in one of the [`process::ROLES`].
 
+mod crowd;
 mod flood;
 mod hostile;
 mod limits;

@@ -1,6 +1,7 @@
 //! Nothing is written to a queue that is not certainly the inbox of whom it is meant for.
 
 use crate::{
+    limits::demand_words,
     owner::bind,
     process::{Process, become_nobody, hear, is_root, say},
     world::{MODE, Name, Raw, dead_pid, wait_until},
@@ -173,9 +174,11 @@ pub(crate) fn use_as_nobody(name: &str) {
     become_nobody();
     let refusal = bind(name).unwrap_err();
     assert!(matches!(refusal, BindError::Untrusted { why: Distrust::NoPermission, .. }), "{refusal}");
+    demand_words(&refusal.to_string(), &["we have no permission", "choose another name"]);
     let refusal = Sender::builder().wait(Duration::ZERO).connect(name).unwrap_err();
-    let untrusted = OpenError::Untrusted(Distrust::NoPermission);
-    assert!(matches!(&refusal, ConnectError::Open { source, .. } if source.to_string() == untrusted.to_string()));
+    let why = matches!(&refusal, ConnectError::Open { source: OpenError::Untrusted(Distrust::NoPermission), .. });
+    assert!(why, "{refusal}");
+    demand_words(&refusal.to_string(), &["we have no permission", "send as the user who receives there"]);
 }
 
 #[proves("POS-4", "POS-8", "GRT-4")]

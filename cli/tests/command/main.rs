@@ -5,6 +5,7 @@ mod common;
 mod demo;
 mod exit_codes;
 mod json;
+mod limits;
 mod manual;
 mod ping;
 mod signals;
