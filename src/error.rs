@@ -135,10 +135,11 @@ pub enum ConnectError {
         /// How long.
         waited: Duration,
     },
-    /// The receiver lives but did not answer within the time given: stopped, held up by a debugger, or out of descriptors.
+    /// The receiver lives but did not answer within the time given: stopped, held up by a debugger, out of
+    /// descriptors, or in a pid namespace in which this process cannot be seen.
     #[error(
-        "process {pid}, which owns {name}, is alive but did not answer within {waited:?}; it may be stopped, or out of \
-         descriptors"
+        "process {pid}, which owns {name}, is alive but did not answer within {waited:?}; it may be stopped, out of \
+         descriptors, or in another pid namespace"
     )]
     Stalled {
         /// The name.

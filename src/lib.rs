@@ -57,5 +57,11 @@ pub use receiver::{Receiver, ReceiverBuilder};
 pub use sender::{Receipt, SendSyncError, Sender, SenderStats, Ticket};
 
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/logging.md")]
+    struct Logging;
+    #[doc = include_str!("../docs/workers.md")]
+    struct Workers;
+}

@@ -3,6 +3,7 @@
 mod cleaning;
 mod common;
 mod demo;
+mod docs;
 mod exit_codes;
 mod json;
 mod limits;
