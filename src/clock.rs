@@ -53,6 +53,20 @@ impl Deadline {
     }
 }
 
+/// Runs from its making.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn read(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// Sleeps without serving anything.
 pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);

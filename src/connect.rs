@@ -1,7 +1,7 @@
 //! How a sender finds its receiver and opens a session with it.
 
 use crate::{
-    clock::{self, Deadline},
+    clock::{self, Deadline, Stopwatch},
     error::{BindError, ConnectError, OpenError},
     link::{Geometry, Inbox, Link, Outbox, Owner, Posix, process_id},
     name::{InvalidName, QueueName},
@@ -15,8 +15,13 @@ use lamq_protocol::{
     endpoint::{Connect, Settings},
     send::{SendSettings, SendWindow},
     session::{Ended, Outbound},
+    wire::Refusal,
 };
 use std::{io, os::unix::fs::MetadataExt, time::Duration};
+
+mod ping;
+
+pub use ping::{Pong, ping};
 
 /// How a [`Sender`] is made; see [`Sender::builder`].
 #[derive(Clone, Debug)]
@@ -53,7 +58,7 @@ impl SenderBuilder {
         self
     }
 
-    /// How long [`connect`](Self::connect) waits for a receiver. Default: 10 s.
+    /// How long [`connect`](Self::connect) and [`ping`](Self::ping) wait for a receiver and its answer. Default: 10 s.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
@@ -104,36 +109,50 @@ impl SenderBuilder {
         }
     }
 
-    /// Greets one receiver after the other until one welcomes us. Returns the longest message that it takes.
+    /// Greets until a receiver welcomes us. Returns the longest message that it takes.
     fn open_session(
+        &self,
+        greeter: &Greeter,
+        name: &QueueName,
+        outbox: Box<dyn Outbox>,
+        deadline: Deadline,
+    ) -> Result<usize, ConnectError> {
+        let Reply { refusal, .. } = self.await_reply(greeter, name, outbox, deadline, false)?;
+        if let Some(refusal) = refusal {
+            return Err(ConnectError::Refused { name: name.clone(), refusal });
+        }
+        // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
+        let unlinked = greeter.driver.call(|state| state.inbox.unlink());
+        unlinked.map_err(|source| ConnectError::Inbox(BindError::system(name, source)))?;
+        let window = |state: &mut State| state.core.outbound(greeter.session).map(Outbound::window).map(SendWindow::max_message);
+        Ok(greeter.driver.call(window).unwrap_or(0))
+    }
+
+    /// Greets one receiver after the other until one answers.
+    fn await_reply(
         &self,
         greeter: &Greeter,
         name: &QueueName,
         mut outbox: Box<dyn Outbox>,
         deadline: Deadline,
-    ) -> Result<usize, ConnectError> {
-        let system = |source| ConnectError::Inbox(BindError::system(name, source));
+        asks_only: bool,
+    ) -> Result<Reply, ConnectError> {
         loop {
             let pid = outbox.owner().pid;
-            self.greet(greeter, outbox).map_err(system)?;
-            match greeter.await_answer(deadline) {
-                Answer::Open => {
-                    // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
-                    greeter.driver.call(|state| state.inbox.unlink()).map_err(system)?;
-                    let outbound = |state: &mut State| {
-                        state.core.outbound(greeter.session).map(Outbound::window).map(SendWindow::max_message)
-                    };
-                    return Ok(greeter.driver.call(outbound).unwrap_or(0));
-                }
-                Answer::Ended(Ended::Refused(refusal)) => {
-                    return Err(ConnectError::Refused { name: name.clone(), refusal });
-                }
+            let watch = Stopwatch::start();
+            let greeting = self.greet(greeter, outbox, asks_only);
+            greeting.map_err(|source| ConnectError::Inbox(BindError::system(name, source)))?;
+            let refusal = match greeter.await_answer(deadline) {
+                Answer::Open => None,
+                Answer::Ended(Ended::Refused(refusal)) => Some(refusal),
                 Answer::Ended(_) | Answer::Gone => {
                     greeter.driver.call(|state| state.give_up(greeter.session));
                     outbox = self.await_receiver(name, deadline)?;
+                    continue;
                 }
                 Answer::Late => return Err(ConnectError::Stalled { name: name.clone(), pid, waited: self.wait }),
-            }
+            };
+            return Ok(Reply { refusal, pid, round_trip: watch.read() });
         }
     }
 
@@ -186,7 +205,7 @@ impl SenderBuilder {
         }
     }
 
-    fn greet(&self, greeter: &Greeter, outbox: Box<dyn Outbox>) -> io::Result<()> {
+    fn greet(&self, greeter: &Greeter, outbox: Box<dyn Outbox>, asks_only: bool) -> io::Result<()> {
         let Greeter { driver, session, inbox_name } = greeter;
         let frame_size = outbox.geometry().frame_size;
         let pid_namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |data| data.ino());
@@ -195,7 +214,7 @@ impl SenderBuilder {
         let inbox = inbox_name.as_str().as_bytes().to_vec();
         driver.call(|state| {
             state.add_peer(*session, outbox)?;
-            state.core.connect(*session, Connect { stream: 0, settings, pid_namespace, inbox });
+            state.core.connect(*session, Connect { stream: 0, settings, asks_only, pid_namespace, inbox });
             state.transmit(false);
             Ok(())
         })
@@ -207,6 +226,16 @@ struct Greeter {
     driver: Driver,
     session: SessionId,
     inbox_name: QueueName,
+}
+
+/// The answer of a receiver that lives.
+struct Reply {
+    /// `None`: welcome.
+    refusal: Option<Refusal>,
+    /// Who was greeted.
+    pid: u32,
+    /// From the greeting to the answer.
+    round_trip: Duration,
 }
 
 /// What came of a greeting.

@@ -102,7 +102,7 @@ pub enum OpenError {
     #[error("nobody receives there")]
     Absent,
     /// There is such a queue, but it is not one of ours.
-    #[error("{0}")]
+    #[error("{0}; choose another name, or send as the user who receives there")]
     Untrusted(Distrust),
     /// Somebody holds the owner lock whom we cannot see.
     #[error(
@@ -135,10 +135,11 @@ pub enum ConnectError {
         /// How long.
         waited: Duration,
     },
-    /// The receiver lives but did not answer within the time given: stopped, held up by a debugger, or out of descriptors.
+    /// The receiver lives but did not answer within the time given: stopped, held up by a debugger, out of
+    /// descriptors, or in a pid namespace in which this process cannot be seen.
     #[error(
-        "process {pid}, which owns {name}, is alive but did not answer within {waited:?}; it may be stopped, or out of \
-         descriptors"
+        "process {pid}, which owns {name}, is alive but did not answer within {waited:?}; it may be stopped, out of \
+         descriptors, or in another pid namespace"
     )]
     Stalled {
         /// The name.

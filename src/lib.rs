@@ -40,7 +40,7 @@ mod receiver;
 mod sender;
 mod sync;
 
-pub use connect::SenderBuilder;
+pub use connect::{Pong, SenderBuilder, ping};
 pub use error::{
     BindError, ConnectError, Disconnected, Distrust, FlushError, FlushFailure, OpenError, RecvError, RecvTimeoutError,
     SendError, SendFailure, TryRecvError,
@@ -57,5 +57,11 @@ pub use receiver::{Receiver, ReceiverBuilder};
 pub use sender::{Permit, Receipt, SendSyncError, Sender, SenderStats, Sent, Ticket};
 
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/logging.md")]
+    struct Logging;
+    #[doc = include_str!("../docs/workers.md")]
+    struct Workers;
+}

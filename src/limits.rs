@@ -67,7 +67,7 @@ pub enum LimitHit {
         file_max: u64,
     },
     /// The kernel was built without POSIX message queues.
-    #[error("this kernel has no POSIX message queues (CONFIG_POSIX_MQUEUE)")]
+    #[error("this kernel was built without POSIX message queues (CONFIG_POSIX_MQUEUE); use one that has them")]
     NoQueues,
 }
 
@@ -154,4 +154,24 @@ fn sysctl(path: &str) -> u64 {
 
 fn soft_limit(resource: Resource) -> u64 {
     getrlimit(resource).map_or(0, |(soft, _)| soft)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lamq_proves::proves;
+
+    /// Those that no test can run into without harm; the others are hit for real.
+    #[proves("POS-11")]
+    #[test]
+    fn the_limits_of_the_whole_system_are_named_with_their_remedy() {
+        for (errno, words) in [
+            (Errno::ENFILE, ["fs.file-max is ", "sysctl -w fs.file-max=N"]),
+            (Errno::ENOSYS, ["CONFIG_POSIX_MQUEUE", "use one that has them"]),
+        ] {
+            let limit = LimitHit::of(errno, None).unwrap().to_string();
+            assert!(words.iter().all(|word| limit.contains(word)), "{limit}");
+        }
+        assert_eq!(LimitHit::of(Errno::EACCES, None), None);
+    }
 }

@@ -10,10 +10,10 @@ use crate::{
     sync::{Arc, Upkeep},
 };
 use lamq_protocol::{
-    Endpoint, Number, SessionId,
+    Endpoint, FrameNumber, Number, SessionId,
     endpoint::{Arrival, Settings},
     session::Outbound,
-    wire::Priority,
+    wire::{Close, EndReason, Priority},
 };
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
 use patience::Patience;
@@ -247,7 +247,12 @@ impl State {
             return self.core.distrust();
         }
         if let Some(refusal) = &arrival.refusal {
-            let frame = refusal.encode(greeting.reply_session, self.core.now());
+            let (session, now) = (greeting.reply_session, self.core.now());
+            let frame = if greeting.level.is_none() && self.part == Part::Closed {
+                Close { last: Number::NONE, reason: EndReason::Finished, frame: FrameNumber::NONE }.encode(session, now) // REF-2
+            } else {
+                refusal.encode(session, now)
+            };
             if !outbox.try_send(Priority::Ordered, &frame).is_ok_and(|sent| sent) {
                 self.core.distrust();
             }

@@ -52,6 +52,11 @@ impl Failure {
         Self::general(format!("interrupted by {signal}"))
     }
 
+    /// The same, with words before it.
+    pub(crate) fn after(self, words: &str) -> Self {
+        Self::new(self.exit, format!("{words} {self}"))
+    }
+
     /// Says so on standard error, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("lamq: {self}");

@@ -55,7 +55,7 @@ impl<L: Link> Link for Removable<L> {
         let readable = readable.map_err(|source| BindError::System { name: name.clone(), source })?;
         let shared: Shared = Arc::new(Mutex::new(inbox));
         made.push(Arc::clone(&shared));
-        Ok(Box::new(RemovableInbox { inbox: shared, geometry, readable }))
+        Ok(Box::new(RemovableInbox { inbox: shared, made: Arc::clone(&self.made), geometry, readable }))
     }
 
     fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError> {
@@ -66,6 +66,7 @@ impl<L: Link> Link for Removable<L> {
 #[derive(Debug)]
 struct RemovableInbox {
     inbox: Shared,
+    made: Arc<Mutex<Vec<Shared>>>,
     geometry: Geometry,
     readable: OwnedFd,
 }
@@ -89,10 +90,8 @@ impl Inbox for RemovableInbox {
 }
 
 impl Drop for RemovableInbox {
-    /// The list still holds the inbox, so that it is not dropped, and its name not given up, with this.
+    /// The last owner gives the name up.
     fn drop(&mut self) {
-        if let Err(error) = self.unlink() {
-            tracing::warn!(target: "lamq", %error, "cannot remove the inbox");
-        }
+        lock(&self.made).retain(|made| !Arc::ptr_eq(made, &self.inbox));
     }
 }

@@ -9,6 +9,7 @@ mod inbox;
 mod log;
 mod ls;
 mod manual;
+mod ping;
 mod recv;
 mod rm;
 mod send;
@@ -32,6 +33,7 @@ struct Cli {
 enum Command {
     Send(send::SendArgs),
     Recv(recv::RecvArgs),
+    Ping(ping::PingArgs),
     Ls(ls::LsArgs),
     Rm(rm::RmArgs),
     Doctor(doctor::DoctorArgs),
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Send(arguments) => send::run(arguments),
         Command::Recv(arguments) => recv::run(arguments),
+        Command::Ping(arguments) => ping::run(arguments),
         Command::Ls(arguments) => ls::run(arguments),
         Command::Rm(arguments) => rm::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),

@@ -1,11 +1,13 @@
 //! `lamq recv`.
 
+mod json;
+
 use crate::{
     clock::Patience,
     failure::{Exit, Failure, counted, is_or_are},
     signals::Blocked,
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lamq::{BindError, Event, Receiver, RecvTimeoutError};
 use nix::sys::signal::Signal;
 use std::{
@@ -34,9 +36,23 @@ pub(crate) struct RecvArgs {
     /// Exit with 3 when no message comes for so long.
     #[arg(long, value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
-    /// End each message with a NUL byte instead of a newline.
+    /// End each message, or object, with a NUL byte instead of a newline.
     #[arg(short = '0')]
     nul: bool,
+    /// What to write of a message.
+    #[arg(long, value_enum, default_value_t = Format::Body)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Its bytes as they are.
+    Body,
+    /// One JSON object: "event" is "message", "pid" the sender's process, "epoch" its incarnation, "index" the stream in that,
+    /// "number" the place in the stream, "lamport" the stamp, "body" the text; of bytes that are no UTF-8 "base64".
+    /// Senders that come and go are objects too: "event" is "joined"; "left", "died" or "failed" with "last", the last number
+    /// received, and for "failed" with "why". Fields may be added, none is taken away.
+    Json,
 }
 
 /// How much output is gathered at most.
@@ -51,7 +67,8 @@ pub(crate) fn run(arguments: &RecvArgs) -> Result<(), Failure> {
         move |signal| gate.interrupt(signal, &receiver)
     })?;
     let end = if arguments.nul { 0 } else { b'\n' };
-    let mut output = Output { receiver: &receiver, bytes: Vec::new(), end, pending: 0, written: 0 };
+    let format = arguments.format;
+    let mut output = Output { receiver: &receiver, bytes: Vec::new(), end, format, pending: 0, written: 0 };
     let result = receive(arguments, &gate, &mut output);
     let written = output.written;
     // Not by dropping it: the thread that waits for signals holds it too, and ends only with the process.
@@ -87,7 +104,7 @@ fn receive(arguments: &RecvArgs, gate: &Gate, output: &mut Output<'_>) -> Result
         let mut over = false;
         loop {
             match next {
-                Ok(event) => output.take(event),
+                Ok(event) => output.take(&event),
                 Err(error) => {
                     over = error == RecvTimeoutError::Disconnected;
                     break;
@@ -99,8 +116,7 @@ fn receive(arguments: &RecvArgs, gate: &Gate, output: &mut Output<'_>) -> Result
             }
             next = output.receiver.recv_event(Some(Duration::ZERO));
         }
-        if output.pending > 0 {
-            output.write()?;
+        if !output.bytes.is_empty() && output.write()? > 0 {
             patience.renew();
         }
         if let Some(signal) = gate.leave() {
@@ -123,6 +139,7 @@ struct Output<'a> {
     receiver: &'a Receiver,
     bytes: Vec<u8>,
     end: u8,
+    format: Format,
     /// How many messages that is.
     pending: u64,
     /// Messages written and acknowledged.
@@ -130,26 +147,19 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    fn take(&mut self, event: Event) {
-        match event {
-            Event::Message(message) => {
-                self.bytes.extend_from_slice(&message);
-                self.bytes.push(self.end);
-                self.pending += 1;
-                tracing::trace!(target: "lamq", pid = message.peer().pid, number = message.number(), "received");
-            }
-            Event::Gap { peer, first, last } => {
-                tracing::warn!(target: "lamq", pid = peer.pid, first, last, "a sender dropped messages for want of room");
-            }
-            Event::Joined(peer) => tracing::info!(target: "lamq", pid = peer.pid, "a sender joined"),
-            Event::Departed { peer, departure, last } => {
-                tracing::info!(target: "lamq", pid = peer.pid, %departure, last, "a sender departed");
-            }
-            _ => {}
+    fn take(&mut self, event: &Event) {
+        tell(event);
+        match (self.format, event) {
+            (Format::Json, event) if json::append(&mut self.bytes, event) => {}
+            (Format::Body, Event::Message(message)) => self.bytes.extend_from_slice(message),
+            _ => return,
         }
+        self.bytes.push(self.end);
+        self.pending += u64::from(matches!(event, Event::Message(_)));
     }
 
-    fn write(&mut self) -> Result<(), Failure> {
+    /// Returns how many messages were written.
+    fn write(&mut self) -> Result<u64, Failure> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(&self.bytes).and_then(|()| stdout.flush()).map_err(|error| {
             let open = counted(self.pending, "received message");
@@ -157,10 +167,29 @@ impl Output<'_> {
             Failure::general(format!("cannot write to standard output: {error}; {what}"))
         })?;
         self.bytes.clear();
-        self.receiver.acknowledge();
-        tracing::debug!(target: "lamq", messages = self.pending, "written and acknowledged");
-        self.written += std::mem::take(&mut self.pending);
-        Ok(())
+        let messages = std::mem::take(&mut self.pending);
+        if messages > 0 {
+            self.receiver.acknowledge();
+            tracing::debug!(target: "lamq", messages, "written and acknowledged");
+            self.written += messages;
+        }
+        Ok(messages)
+    }
+}
+
+fn tell(event: &Event) {
+    match event {
+        Event::Message(message) => {
+            tracing::trace!(target: "lamq", pid = message.peer().pid, number = message.number(), "received");
+        }
+        Event::Joined(peer) => tracing::info!(target: "lamq", pid = peer.pid, "a sender joined"),
+        Event::Departed { peer, departure, last } => {
+            tracing::info!(target: "lamq", pid = peer.pid, %departure, last, "a sender departed");
+        }
+        Event::Gap { peer, first, last } => {
+            tracing::warn!(target: "lamq", pid = peer.pid, first, last, "a sender dropped messages for want of room");
+        }
+        _ => {}
     }
 }
 

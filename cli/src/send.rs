@@ -110,7 +110,14 @@ fn connect(arguments: &SendArgs, link: Removable<Posix>) -> Result<Sender, Failu
     let SendArgs { name, timeout, .. } = arguments;
     // No linger: what is to be waited for is waited for below, and a failure is reported within its time-out.
     let builder = Sender::builder().link(link).wait(*timeout).linger(Duration::ZERO).level(Level::Processed);
-    let sender = builder.connect(name.as_str()).map_err(|error| match error {
+    let sender = builder.connect(name.as_str()).map_err(|error| not_connected(error, name))?;
+    tracing::info!(target: "lamq", name, "connected");
+    Ok(sender)
+}
+
+/// Why the receiver was not reached, and what to do.
+pub(crate) fn not_connected(error: ConnectError, name: &str) -> Failure {
+    match error {
         ConnectError::Name(_) => Failure::new(Exit::Usage, error),
         ConnectError::NoReceiver { .. } => {
             let remedy = format!("start one with `lamq recv {name}`, or wait longer with --timeout");
@@ -118,9 +125,7 @@ fn connect(arguments: &SendArgs, link: Removable<Posix>) -> Result<Sender, Failu
         }
         ConnectError::Stalled { .. } => Failure::new(Exit::Timeout, error),
         _ => Failure::general(error),
-    })?;
-    tracing::info!(target: "lamq", name, "connected");
-    Ok(sender)
+    }
 }
 
 /// How many messages there were, and how many of them were dropped.

@@ -109,8 +109,9 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.touch(session);
     }
 
-    /// Opens a session for a greeting that was found to be true. `session` is random (SES-1).
+    /// Opens a session for a greeting that was found to be true and wants one. `session` is random (SES-1).
     pub fn accept(&mut self, greeting: &Greeting, session: SessionId) {
+        let Some(level) = greeting.level else { return }; // GRT-7
         if let Some(known) = self.session_of(greeting.stream) {
             return self.handle_greeting_again(known); // GRT-3: it came twice before it was answered.
         }
@@ -124,7 +125,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             max_message: self.settings.max_message,
         };
         let Settings { window, lossy, max_message, .. } = self.settings;
-        let inbound = Inbound::new(greeting, welcome, window, lossy);
+        let inbound = Inbound::new(greeting, level, welcome, window, lossy);
         self.inbound.insert(session, Incoming::new(inbound, active, max_message));
         self.ready.push_back(Ready::Joined(session));
         self.touch(session);

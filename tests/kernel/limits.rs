@@ -3,9 +3,9 @@
 use crate::{
     owner::bind,
     process::{Process, is_root, say},
-    world::{Name, Raw},
+    world::{Name, Raw, WATCHDOG, wait_until},
 };
-use lamq::{BindError, ConnectError, LimitHit, OpenError, Receiver, Sender};
+use lamq::{BindError, ConnectError, Event, LimitHit, OpenError, Receiver, Sender};
 use lamq_proves::proves;
 use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
@@ -15,6 +15,7 @@ use std::{
     env, fs,
     os::fd::AsRawFd,
     process::{self, Command},
+    thread,
     time::Duration,
 };
 
@@ -33,11 +34,11 @@ fn refused_by_limit(name: &str) -> LimitHit {
 }
 
 #[track_caller]
-fn demand_words(error: &str, words: &[&str]) {
+pub(crate) fn demand_words(error: &str, words: &[&str]) {
     assert!(words.iter().all(|word| error.contains(word)), "{error}");
 }
 
-fn set(resource: Resource, limit: u64) {
+pub(crate) fn set(resource: Resource, limit: u64) {
     setrlimit(resource, limit, getrlimit(resource).unwrap().1).unwrap();
 }
 
@@ -55,6 +56,28 @@ fn an_inbox_that_exceeds_the_kernels_sizes_names_both_limits() {
         let msgsize_max = format!("fs.mqueue.msgsize_max is {}", sysctl("msgsize_max"));
         demand_words(&error.to_string(), &[&slots, &frame_size, &msg_max, &msgsize_max, "sysctl -w"]);
     }
+}
+
+/// Role: an ordinary user wants a larger inbox than the kernel allows him.
+pub(crate) fn lack_size(name: &str) {
+    if is_root() {
+        setuid(Uid::from_raw(1_000_000_000 + process::id())).unwrap();
+    }
+    let limits = ["msg_max", "msgsize_max"].map(|limit| sysctl(limit).parse::<usize>().unwrap());
+    let [slots, frame_size] = limits;
+    for (slots, frame_size) in [(slots + 1, 512), (1, frame_size + 1)] {
+        let error = Receiver::builder().slots(slots).frame_size(frame_size).bind(name).unwrap_err().to_string();
+        let asked = format!("a queue of {slots} x {frame_size} bytes");
+        let values = [format!("msg_max is {}", limits[0]), format!("msgsize_max is {}", limits[1])];
+        demand_words(&error, &[&asked, &values[0], &values[1], "ask for less, or raise them (sysctl -w"]);
+    }
+}
+
+#[proves("POS-11")]
+#[test]
+fn an_ordinary_user_is_told_how_large_an_inbox_may_be() {
+    let name = Name::new("size");
+    Process::start("lack-size", name.as_str()).finish();
 }
 
 /// Role: has fewer bytes for queues than a queue costs.
@@ -121,17 +144,23 @@ fn a_process_without_descriptors_is_told_how_many_it_may_have() {
 
 /// Role: makes as many queues as the kernel allows, and then one more.
 pub(crate) fn lack_queues(name: &str) {
+    let receiver = bind(name).unwrap();
     let tiny = |index: u32| Raw::create_as(&format!("/{index}"), 0o600, 1, 1);
     let made: Vec<_> = (0..).map_while(|index| tiny(index).ok()).take(1000).collect();
     if made.len() == 1000 {
         say("not limited"); // privileged
         return;
     }
-    let limit = refused_by_limit(name);
+    let limit = refused_by_limit(&format!("{name}-more"));
     assert!(matches!(limit, LimitHit::QueueCount { .. }), "{limit}");
-    assert_eq!(sysctl("queues_max"), made.len().to_string());
-    let value = format!("fs.mqueue.queues_max is {}", made.len());
-    demand_words(&limit.to_string(), &[&value, "sysctl -w fs.mqueue.queues_max"]);
+    assert_eq!(sysctl("queues_max"), (made.len() + 1).to_string());
+    let value = format!("fs.mqueue.queues_max is {}", made.len() + 1);
+    let words = [&value, "remove queues that nobody uses", "sysctl -w fs.mqueue.queues_max"];
+    demand_words(&limit.to_string(), &words);
+    let error = Sender::builder().wait(WATCHDOG).connect(name).unwrap_err();
+    demand_words(&error.to_string(), &words);
+    assert!(matches!(&error, ConnectError::Inbox(BindError::Limit(hit)) if *hit == limit), "{error}");
+    drop(receiver);
     say("limited");
 }
 
@@ -150,4 +179,65 @@ fn a_kernel_that_has_all_its_queues_is_named_with_their_number() {
     let process = Process::start_from(command, "lack-queues", name.as_str());
     process.expect("limited");
     process.finish();
+}
+
+/// Role: receives, and has for a while so many descriptors to spare, and no more.
+pub(crate) fn lack_descriptors_to_answer(argument: &str) {
+    let (spare, name) = argument.split_once(' ').unwrap();
+    let all = getrlimit(Resource::RLIMIT_NOFILE).unwrap().0;
+    let receiver = bind(name).unwrap();
+    let next = u64::try_from(fs::File::open("/proc/self/status").unwrap().as_raw_fd()).unwrap();
+    set(Resource::RLIMIT_NOFILE, next + spare.parse::<u64>().unwrap());
+    say("bound");
+    wait_until("two greetings came", || receiver.stats().untrusted_greeting == 2);
+    set(Resource::RLIMIT_NOFILE, all);
+    say("has enough");
+    assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"hello");
+    let stats = receiver.stats();
+    assert_eq!((stats.untrusted_greeting, stats.accepted, stats.pings), (2, 1, 1));
+}
+
+#[proves("POS-11", "GRT-4")]
+#[test]
+fn a_receiver_without_descriptors_lets_senders_time_out_and_serves_them_once_it_has_some() {
+    let name = Name::new("answer");
+    // It takes two: the inbox of the sender, and its process.
+    for spare in 0..2 {
+        let receiver = Process::start("lack-descriptors-to-answer", &format!("{spare} {}", name.as_str()));
+        receiver.expect("bound");
+        let builder = Sender::builder().wait(Duration::from_millis(500));
+        for error in [builder.clone().connect(name.as_str()).unwrap_err(), builder.ping(name.as_str()).unwrap_err()] {
+            assert!(matches!(error, ConnectError::Stalled { pid, .. } if pid == receiver.id()), "{error}");
+            let who = format!("process {}, which owns {}, is alive", receiver.id(), name.as_str());
+            demand_words(&error.to_string(), &[&who, "500ms", "out of descriptors"]);
+        }
+        receiver.expect("has enough");
+        let sender = Sender::builder().wait(WATCHDOG).connect(name.as_str()).unwrap();
+        sender.send("hello").unwrap();
+        sender.close(WATCHDOG).unwrap();
+        receiver.finish();
+    }
+}
+
+#[proves("POS-5", "LIM-1")]
+#[test]
+fn a_name_that_is_taken_and_a_message_that_is_too_long_name_the_remedy() {
+    let name = Name::new("taken");
+    let receiver = bind(name.as_str()).unwrap();
+    let owner = format!("{} is in use by process {};", name.as_str(), process::id());
+    demand_words(&bind(name.as_str()).unwrap_err().to_string(), &[&owner, "stop it, or choose another name"]);
+    let connecting = {
+        let name = name.as_str().to_string();
+        thread::spawn(move || Sender::builder().wait(WATCHDOG).connect(name).unwrap())
+    };
+    while !matches!(receiver.recv_event(Some(WATCHDOG)).unwrap(), Event::Joined(_)) {}
+    let sender = connecting.join().unwrap();
+    let most = sender.max_message_size();
+    assert_eq!(most, 512 - 44);
+    let error = sender.send(vec![0; most + 1]).unwrap_err();
+    assert_eq!(error.message.len(), most + 1);
+    demand_words(
+        &error.to_string(),
+        &["469 bytes is too long", "468", "set by the receiver's inbox (its setting `frame_size`)"],
+    );
 }

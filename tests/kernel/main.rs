@@ -2,11 +2,13 @@
 //!
 //! The other processes of a test are this binary again, in one of the [`process::ROLES`].
 
+mod crowd;
 mod flood;
 mod hostile;
 mod limits;
 mod names;
 mod owner;
+mod ping;
 mod process;
 mod storm;
 mod tap;

@@ -132,12 +132,17 @@ fn a_sender_whose_receiver_left_without_an_answer_finds_the_next_one() {
     });
 }
 
-/// Role: greets a receiver that takes nothing, a few times in vain.
+/// Role: greets a receiver that takes nothing, a few times in vain, and asks it.
 pub(crate) fn connect_in_vain(name: &str) {
     let threads = || fs::read_dir("/proc/self/task").unwrap().count();
     let before = threads();
     for _ in 0..3 {
-        let error = Sender::builder().wait(Duration::from_millis(20)).connect(name).unwrap_err();
+        let builder = Sender::builder().wait(Duration::from_millis(20));
+        let error = builder.ping(name).unwrap_err();
+        assert!(matches!(error, ConnectError::Stalled { .. }), "{error}");
+        assert!(!Name::of_sender(process::id()).exists(), "its inbox waits to be answered");
+        assert_eq!(threads(), before);
+        let error = builder.connect(name).unwrap_err();
         assert!(matches!(error, ConnectError::Stalled { .. }), "{error}");
         assert!(!Name::of_sender(process::id()).exists(), "its inbox waits to be answered");
         assert_eq!(threads(), before);

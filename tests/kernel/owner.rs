@@ -132,7 +132,7 @@ fn the_lock_of_a_sender_says_who_greets_and_dies_with_it() {
 }
 
 /// What the descriptors of a process lead to, sorted.
-fn descriptors(pid: u32) -> Vec<String> {
+pub(crate) fn descriptors(pid: u32) -> Vec<String> {
     let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     let link =
         |entry: io::Result<fs::DirEntry>| fs::read_link(entry.ok()?.path()).ok()?.into_os_string().into_string().ok();

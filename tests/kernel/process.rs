@@ -1,6 +1,6 @@
 //! Other processes: this binary again, in a role.
 
-use crate::{flood, limits, names, owner, trust, wire, world::WATCHDOG};
+use crate::{crowd, flood, limits, names, owner, ping, trust, wire, world::WATCHDOG};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::{Gid, Pid, Uid, geteuid, setgid, setgroups, setuid},
@@ -17,15 +17,20 @@ use std::{
 type Role = fn(&str);
 
 const ROLES: &[(&str, Role)] = &[
+    ("ask", ping::ask),
     ("bind-often", names::bind_often),
     ("connect-beside", names::connect_beside),
     ("connect-in-vain", names::connect_in_vain),
     ("consume", flood::consume),
+    ("crowd", crowd::crowd),
     ("greet", owner::greet),
+    ("host", crowd::host),
     ("idle", idle),
     ("lack-bytes", limits::lack_bytes),
     ("lack-descriptors", limits::lack_descriptors),
+    ("lack-descriptors-to-answer", limits::lack_descriptors_to_answer),
     ("lack-queues", limits::lack_queues),
+    ("lack-size", limits::lack_size),
     ("meet", wire::meet),
     ("own-as-nobody", trust::own_as_nobody),
     ("produce", flood::produce),

@@ -135,7 +135,7 @@ fn each_fault_is_counted_under_its_own_name() {
     let no_version = Greeting {
         versions: (2, 1),
         codec: 0,
-        level: Level::Received,
+        level: Some(Level::Received),
         pid: 1,
         stream: StreamId { epoch: Epoch::new(1).unwrap(), index: 0 },
         reply_session: SessionId::new(1).unwrap(),

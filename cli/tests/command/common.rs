@@ -22,23 +22,28 @@ const INBOXES: usize = 3;
 static TAKEN: Mutex<usize> = Mutex::new(0);
 static GIVEN_BACK: Condvar = Condvar::new();
 
-/// The right to have an inbox of the usual size.
-pub(crate) struct Permit(());
+/// The right to have so many inboxes of the usual size.
+pub(crate) struct Permit(usize);
 
 impl Permit {
     pub(crate) fn take() -> Self {
+        Self::take_several(1)
+    }
+
+    /// All at once: two who each wait for one more would wait for ever.
+    pub(crate) fn take_several(count: usize) -> Self {
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = |taken: &mut usize| *taken == INBOXES;
+        let full = |taken: &mut usize| *taken + count > INBOXES;
         let free = |error: PoisonError<MutexGuard<'static, usize>>| error.into_inner();
-        *GIVEN_BACK.wait_while(taken, full).unwrap_or_else(free) += 1;
-        Self(())
+        *GIVEN_BACK.wait_while(taken, full).unwrap_or_else(free) += count;
+        Self(count)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        GIVEN_BACK.notify_one();
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= self.0;
+        GIVEN_BACK.notify_all();
     }
 }
 

@@ -163,7 +163,7 @@ fn three_when_the_receiver_does_not_answer() {
     let output = run(&["send", &name.name, "x", "--timeout", "50ms"]);
     assert_eq!(output.status.code(), Some(3));
     let said = stderr(&output);
-    assert!(said.ends_with("; it may be stopped, or out of descriptors\n"), "{said}");
+    assert!(said.ends_with("; it may be stopped, out of descriptors, or in another pid namespace\n"), "{said}");
     send_signal(receiver.id(), Signal::SIGCONT);
     send_signal(receiver.id(), Signal::SIGTERM);
     assert_eq!(finish(receiver).status.code(), Some(0));

@@ -3,8 +3,12 @@
 mod cleaning;
 mod common;
 mod demo;
+mod docs;
 mod exit_codes;
+mod json;
+mod limits;
 mod manual;
+mod ping;
 mod signals;
 mod tools;
 mod transfer;

@@ -250,7 +250,7 @@ plain "$LAMQ" rm --stale | shows '^removed /here$' && echo removed
 
 #[test]
 fn what_is_mounted_is_seen_without_privilege_and_believed_only_of_the_own_namespace() {
-    let _permits = [Permit::take(), Permit::take()];
+    let _permits = Permit::take_several(2);
     let namespaces = ["--user", "--map-root-user", "--ipc", "--mount"];
     if !Command::new("unshare").args(namespaces).arg("true").status().is_ok_and(|status| status.success()) {
         println!("no namespaces here: not checked");

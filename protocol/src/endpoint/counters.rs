@@ -21,11 +21,13 @@ pub struct Counters {
     pub departed: u64,
     /// Greetings that deserved a refusal; they got it unless they are also counted as untrusted.
     pub refused: u64,
+    /// Greetings that only asked (GRT-6); they got their answer unless they are also counted as untrusted.
+    pub pings: u64,
     /// Greetings not answered because their inbox could not be opened or trusted (GRT-4).
     pub untrusted_greeting: u64,
     /// Greetings of a stream that we know already (GRT-3).
     pub repeated_greeting: u64,
-    /// Welcomes for a session that was open already (WEL-2).
+    /// Welcomes for a session that was open already (WEL-2), or that nobody wanted (WEL-3).
     pub repeated_welcome: u64,
     /// Refusals of a session that was open already.
     pub late_refusals: u64,

@@ -64,25 +64,31 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             self.counters.malformed(Fault::Field); // LAM-4: there is no session to end.
             return None;
         }
-        if let Some(session) = self.session_of(greeting.stream) {
+        let asks_only = greeting.level.is_none();
+        if let Some(session) = self.session_of(greeting.stream).filter(|_| !asks_only) {
             self.handle_greeting_again(session);
             return None;
         }
         // LAM-3. Before the shell knows whether it may trust the greeting: whoever can write here can also join.
         self.clock.witness(stamp);
-        let reason = if !(greeting.versions.0..=greeting.versions.1).contains(&wire::VERSION) {
+        let (sessions, limit) = (self.inbound.len(), self.settings.max_sessions);
+        let reason = if asks_only && limit > 0 {
+            Some(RefusalReason::AskedOnly { sessions: u32::try_from(sessions).unwrap_or(u32::MAX) }) // GRT-6
+        } else if !(greeting.versions.0..=greeting.versions.1).contains(&wire::VERSION) {
             Some(RefusalReason::Version) // GRT-1
         } else if greeting.codec != CODEC_RAW {
             Some(RefusalReason::Codec { expected: CODEC_RAW }) // GRT-2
-        } else if self.inbound.len() >= self.settings.max_sessions as usize {
-            Some(RefusalReason::TooManySessions { limit: self.settings.max_sessions }) // GRT-5
+        } else if sessions >= limit as usize {
+            Some(RefusalReason::TooManySessions { limit }) // GRT-5
         } else {
             None
         };
-        let refusal = reason.map(|reason| Refusal { reason, versions: (wire::VERSION, wire::VERSION) });
-        if refusal.is_some() {
-            self.counters.refused += 1;
+        match reason {
+            Some(RefusalReason::AskedOnly { .. }) => self.counters.pings += 1,
+            Some(_) => self.counters.refused += 1,
+            None => {}
         }
+        let refusal = reason.map(|reason| Refusal { reason, versions: (wire::VERSION, wire::VERSION) });
         Some(Arrival { greeting, refusal })
     }
 

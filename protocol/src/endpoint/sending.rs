@@ -15,7 +15,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let greeting = Greeting {
             versions: (wire::VERSION, wire::VERSION),
             codec: CODEC_RAW,
-            level: target.settings.level,
+            level: (!target.asks_only).then_some(target.settings.level),
             pid: self.settings.pid,
             stream: StreamId { epoch: self.settings.epoch, index: target.stream },
             reply_session: session,

@@ -94,6 +94,8 @@ pub struct Connect {
     pub stream: u32,
     /// How to send.
     pub settings: SendSettings,
+    /// To open no session, and only ask (GRT-6). The answer is a refusal.
+    pub asks_only: bool,
     /// Inode number of our pid namespace.
     pub pid_namespace: u64,
     /// Name of our inbox.

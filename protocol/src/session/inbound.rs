@@ -3,7 +3,7 @@
 use super::LinkFn;
 use crate::{
     lamport::Clock,
-    number::{FrameNumber, Number, SessionId, StreamId},
+    number::{FrameNumber, Level, Number, SessionId, StreamId},
     recv::RecvWindow,
     wire::{Acknowledgement, Ask, Close, EndReason, Greeting, Priority, Welcome},
 };
@@ -65,9 +65,10 @@ pub struct Inbound {
 }
 
 impl Inbound {
-    /// The session that answers `greeting` with `welcome`, with a byte window of `window`, over a link that may lose frames or not.
-    pub fn new(greeting: &Greeting, welcome: Welcome, window: u64, lossy: bool) -> Self {
-        let mut recv = RecvWindow::new(greeting.level, window);
+    /// The session that answers `greeting`, which waits for `level`, with `welcome`, with a byte window of `window`, over a link
+    /// that may lose frames or not.
+    pub fn new(greeting: &Greeting, level: Level, welcome: Welcome, window: u64, lossy: bool) -> Self {
+        let mut recv = RecvWindow::new(level, window);
         let (frame_credit, byte_credit) = (welcome.frame_credit, welcome.byte_credit);
         recv.told(Acknowledgement { frame_credit, byte_credit, ..Acknowledgement::default() });
         Self {

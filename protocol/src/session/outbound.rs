@@ -168,9 +168,9 @@ impl Outbound {
         }
     }
 
-    /// The receiver opened the session. Returns whether it was news (WEL-2).
+    /// The receiver opened the session. Returns whether it was news (WEL-2) and wanted (WEL-3).
     pub fn handle_welcome(&mut self, welcome: &Welcome) -> bool {
-        if !self.awaits_answer() {
+        if !self.awaits_answer() || self.greeting.level.is_none() {
             return false;
         }
         self.data_session = Some(welcome.data_session);

@@ -10,15 +10,15 @@ use crate::{
 };
 use core::ops::Range;
 
-/// Asks for a session (SPEC.md, section 6).
+/// Asks for a session, or whether there could be one (SPEC.md, section 6).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Greeting {
     /// The versions the greeter speaks, lowest and highest.
     pub versions: (u8, u8),
     /// How bodies are encoded: 0 is raw bytes.
     pub codec: u8,
-    /// The level the greeter waits for.
-    pub level: Level,
+    /// The level the greeter waits for; `None`: it wants no session, and only asks (GRT-6).
+    pub level: Option<Level>,
     /// Process id of the greeter.
     pub pid: u32,
     /// The stream that the greeter wants to send.
@@ -76,6 +76,12 @@ pub enum RefusalReason {
         /// The receiver's limit.
         limit: u32,
     },
+    /// The greeter wanted none (GRT-6).
+    #[error("the receiver was only asked, and has {sessions} senders")]
+    AskedOnly {
+        /// How many sessions the receiver has.
+        sessions: u32,
+    },
 }
 
 mod greeting {
@@ -108,9 +114,10 @@ impl Greeting {
         bytes[greeting::VERSION_MAX] = self.versions.1;
         bytes[greeting::CODEC] = self.codec;
         bytes[greeting::LEVEL] = match self.level {
-            Level::Received => 1,
-            Level::Delivered => 2,
-            Level::Processed => 3,
+            None => 0,
+            Some(Level::Received) => 1,
+            Some(Level::Delivered) => 2,
+            Some(Level::Processed) => 3,
         };
         put(&mut bytes, greeting::PID, self.pid.to_le_bytes());
         put(&mut bytes, greeting::EPOCH, self.stream.epoch.get().to_le_bytes());
@@ -135,9 +142,10 @@ impl Greeting {
         zero(&bytes[greeting::RESERVED])?;
         let versions = (bytes[greeting::VERSION_MIN], bytes[greeting::VERSION_MAX]);
         let level = match bytes[greeting::LEVEL] {
-            1 => Level::Received,
-            2 => Level::Delivered,
-            3 => Level::Processed,
+            0 => None,
+            1 => Some(Level::Received),
+            2 => Some(Level::Delivered),
+            3 => Some(Level::Processed),
             _ => return Err(Fault::Field),
         };
         if versions.0 > versions.1 {
@@ -205,6 +213,7 @@ impl Refusal {
             RefusalReason::Version => (1, 0),
             RefusalReason::Codec { expected } => (2, expected.into()),
             RefusalReason::TooManySessions { limit } => (3, limit),
+            RefusalReason::AskedOnly { sessions } => (4, sessions),
         };
         put(&mut bytes, Self::REASON, reason.to_le_bytes());
         bytes[Self::VERSION_MIN] = self.versions.0;
@@ -220,6 +229,7 @@ impl Refusal {
             1 if detail == 0 => RefusalReason::Version,
             2 => RefusalReason::Codec { expected: u8::try_from(detail).map_err(|_| Fault::Field)? },
             3 => RefusalReason::TooManySessions { limit: detail },
+            4 => RefusalReason::AskedOnly { sessions: detail },
             _ => return Err(Fault::Field),
         };
         Ok(Self { reason, versions: (bytes[Self::VERSION_MIN], bytes[Self::VERSION_MAX]) })

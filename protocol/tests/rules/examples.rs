@@ -58,7 +58,7 @@ fn the_greeting_is_what_we_send_and_understand() {
     let greeting = Greeting {
         versions: (1, 1),
         codec: 0,
-        level: Level::Delivered,
+        level: Some(Level::Delivered),
         pid: 4711,
         stream: StreamId { epoch: Epoch::new(0xE1E2_E3E4_E5E6_E7E8).unwrap(), index: 2 },
         reply_session: reply_session(),

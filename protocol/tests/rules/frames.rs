@@ -17,7 +17,7 @@ fn greeting() -> Greeting {
     Greeting {
         versions: (1, 1),
         codec: 0,
-        level: Level::Delivered,
+        level: Some(Level::Delivered),
         pid: 7,
         stream: StreamId { epoch: Epoch::new(0xE0).unwrap(), index: 1 },
         reply_session: session(),
@@ -95,8 +95,8 @@ fn a_field_with_a_value_that_it_cannot_have_is_a_fault() {
     let cases: &[(&str, usize, &[u8], &str)] = &[
         ("greeting", 8, &[1], "it has no session yet"),
         ("greeting", 24, &[2, 1], "its lowest version is above its highest"),
-        ("greeting", 27, &[0], "no level"),
         ("greeting", 27, &[4], "no level"),
+        ("greeting", 27, &[0xFF], "no level"),
         ("greeting", 32, &zero, "epoch 0"),
         ("greeting", 40, &zero, "reply session 0"),
         ("welcome", 8, &zero, "session 0"),
@@ -104,7 +104,7 @@ fn a_field_with_a_value_that_it_cannot_have_is_a_fault() {
         ("welcome", 32, &zero, "epoch 0"),
         ("refusal", 8, &zero, "session 0"),
         ("refusal", 24, &[0], "no reason"),
-        ("refusal", 24, &[4], "no reason"),
+        ("refusal", 24, &[5], "no reason"),
         ("refusal", 28, &[1], "no common version needs no detail"),
         ("data", 8, &zero, "session 0"),
         ("data", 24, &zero, "frame 0"),
@@ -172,7 +172,7 @@ fn epoch() -> impl Strategy<Value = Epoch> {
 }
 
 fn greetings() -> impl Strategy<Value = Frame<Vec<u8>>> {
-    let level = prop_oneof![Just(Level::Received), Just(Level::Delivered), Just(Level::Processed)];
+    let level = prop::option::of(prop::sample::select(&[Level::Received, Level::Delivered, Level::Processed][..]));
     let versions = (any::<u8>(), any::<u8>()).prop_map(|(a, b)| (a.min(b), a.max(b)));
     let stream = (epoch(), any::<u32>()).prop_map(|(epoch, index)| StreamId { epoch, index });
     let inbox = prop::collection::vec(any::<u8>(), 1..=255);
@@ -197,6 +197,7 @@ fn refusals() -> impl Strategy<Value = Frame<Vec<u8>>> {
         Just(RefusalReason::Version),
         any::<u8>().prop_map(|expected| RefusalReason::Codec { expected }),
         any::<u32>().prop_map(|limit| RefusalReason::TooManySessions { limit }),
+        any::<u32>().prop_map(|sessions| RefusalReason::AskedOnly { sessions }),
     ];
     (reason, any::<(u8, u8)>()).prop_map(|(reason, versions)| Frame::Refusal(Refusal { reason, versions }))
 }

@@ -83,6 +83,7 @@ fn every_refusal_ends_the_sender_with_its_reason_and_detail() {
         (RefusalReason::Version, "none of our protocol versions"),
         (RefusalReason::Codec { expected: 7 }, "expects codec 7"),
         (RefusalReason::TooManySessions { limit: 12 }, "12 senders already"),
+        (RefusalReason::AskedOnly { sessions: 34 }, "has 34 senders"),
     ] {
         let mut net = Net::new(Setup::default());
         net.connect(0);

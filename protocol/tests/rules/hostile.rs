@@ -83,7 +83,7 @@ fn forged_data(session: SessionId) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn forged_greeting(reply_session: SessionId) -> impl Strategy<Value = Vec<u8>> {
-    let level = prop::sample::select(&[Level::Received, Level::Delivered, Level::Processed][..]);
+    let level = prop::option::of(prop::sample::select(&[Level::Received, Level::Delivered, Level::Processed][..]));
     let epoch = edge().prop_filter_map("no epoch", Epoch::new);
     (epoch, 0..3_u32, 100..104_u32, level, edge()).prop_map(move |(epoch, index, pid, level, stamp)| {
         let (stream, inbox, versions) = (StreamId { epoch, index }, b"/inbox".to_vec(), (0, 3));

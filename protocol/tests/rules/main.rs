@@ -6,6 +6,7 @@
 
 mod accepting;
 mod acknowledging;
+mod asking;
 mod bench;
 mod closing;
 mod credit;

@@ -86,11 +86,20 @@ impl Net {
 
     /// A sender asks for a session.
     pub(crate) fn connect(&mut self, index: usize) {
+        self.ask_for(index, false);
+    }
+
+    /// A sender asks, and wants no session.
+    pub(crate) fn ask(&mut self, index: usize) {
+        self.ask_for(index, true);
+    }
+
+    fn ask_for(&mut self, index: usize, asks_only: bool) {
         let Setup { frame_size, level, retain, lossy, .. } = self.setup;
         let settings = SendSettings { frame_size, level, retain, lossy };
         let inbox = format!("/sender.{index}").into_bytes();
         let Sender { node, session, .. } = &mut self.senders[index];
-        node.core.connect(*session, Connect { stream: 0, settings, pid_namespace: 0, inbox });
+        node.core.connect(*session, Connect { stream: 0, settings, asks_only, pid_namespace: 0, inbox });
     }
 
     /// A sender asks for a session, and frames go to and fro until it has one or not.

@@ -129,7 +129,8 @@ impl World {
             let settings =
                 SendSettings { frame_size: FRAME_SIZE, level: setup.level, retain: 1 << 20, lossy: setup.lossy };
             let inbox = b"/sender".to_vec();
-            core.connect(reply_session(index), Connect { stream: 0, settings, pid_namespace: 0, inbox });
+            let target = Connect { stream: 0, settings, asks_only: false, pid_namespace: 0, inbox };
+            core.connect(reply_session(index), target);
             Sender {
                 process: Process { core: Some(core), ..Process::default() },
                 accepted: Number::NONE,

@@ -1,0 +1,137 @@
+//! `lamq recv --format json`: one object for each event.
+
+use lamq::{Departure, Event, Peer};
+use serde::Serialize;
+use std::str;
+
+/// What a script sees of an event, in this order of fields. Fields may be added, and none is taken away or changed.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Object<'a> {
+    Message {
+        #[serde(flatten)]
+        stream: Stream,
+        number: u64,
+        lamport: u64,
+        #[serde(flatten)]
+        body: Body<'a>,
+    },
+    /// The sender dropped these numbers for want of room.
+    Gap {
+        #[serde(flatten)]
+        stream: Stream,
+        first: u64,
+        last: u64,
+    },
+    Joined {
+        #[serde(flatten)]
+        stream: Stream,
+    },
+    Left {
+        #[serde(flatten)]
+        stream: Stream,
+        last: u64,
+    },
+    Died {
+        #[serde(flatten)]
+        stream: Stream,
+        last: u64,
+    },
+    Failed {
+        #[serde(flatten)]
+        stream: Stream,
+        last: u64,
+        why: String,
+    },
+}
+
+/// Who sends. An epoch is text, because many readers of JSON have no numbers of 64 bits.
+#[derive(Serialize)]
+struct Stream {
+    pid: u32,
+    epoch: String,
+    index: u32,
+}
+
+impl From<Peer> for Stream {
+    fn from(Peer { pid, stream }: Peer) -> Self {
+        Self { pid, epoch: stream.epoch.to_string(), index: stream.index }
+    }
+}
+
+/// JSON has no bytes, only text.
+#[derive(Serialize)]
+enum Body<'a> {
+    #[serde(rename = "body")]
+    Text(&'a str),
+    #[serde(rename = "base64")]
+    Bytes(String),
+}
+
+impl<'a> Body<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        str::from_utf8(bytes).map_or_else(|_| Self::Bytes(base64(bytes)), Self::Text)
+    }
+}
+
+/// Appends the object, without an end of line. Returns whether there is one: an event of a later version has none.
+pub(super) fn append(output: &mut Vec<u8>, event: &Event) -> bool {
+    let object = match event {
+        Event::Message(message) => Object::Message {
+            stream: message.peer().into(),
+            number: message.number(),
+            lamport: message.lamport(),
+            body: Body::of(message),
+        },
+        Event::Gap { peer, first, last } => Object::Gap { stream: (*peer).into(), first: *first, last: *last },
+        Event::Joined(peer) => Object::Joined { stream: (*peer).into() },
+        Event::Departed { peer, departure, last } => {
+            let (stream, last) = ((*peer).into(), *last);
+            match departure {
+                Departure::Left => Object::Left { stream, last },
+                Departure::Died => Object::Died { stream, last },
+                Departure::Violated(_) | Departure::Accused(_) => {
+                    Object::Failed { stream, last, why: departure.to_string() }
+                }
+            }
+        }
+        _ => return false,
+    };
+    serde_json::to_writer(output, &object).expect("text and numbers, written to memory");
+    true
+}
+
+/// The standard alphabet, padded (RFC 4648).
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().chain(&[0; 2]).take(3).fold(0, |bits, byte| bits << 8 | usize::from(*byte));
+        for place in 0..4 {
+            let letter = ALPHABET[bits >> (18 - 6 * place) & 63];
+            text.push(if place <= chunk.len() { char::from(letter) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn base64_is_that_of_rfc_4648() {
+        for (bytes, text) in [
+            (&b""[..], ""),
+            (b"f", "Zg=="),
+            (b"fo", "Zm8="),
+            (b"foo", "Zm9v"),
+            (b"foob", "Zm9vYg=="),
+            (b"fooba", "Zm9vYmE="),
+            (b"foobar", "Zm9vYmFy"),
+            (b"\xFB\xFF\x00\x10", "+/8AEA=="),
+        ] {
+            assert_eq!(base64(bytes), text);
+        }
+    }
+}
