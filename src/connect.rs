@@ -124,7 +124,8 @@ impl SenderBuilder {
         // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
         let unlinked = greeter.driver.call(|state| state.inbox.unlink());
         unlinked.map_err(|source| ConnectError::Inbox(BindError::system(name, source)))?;
-        let window = |state: &mut State| state.core.outbound(greeter.session).map(Outbound::window).map(SendWindow::max_message);
+        let window =
+            |state: &mut State| state.core.outbound(greeter.session).map(Outbound::window).map(SendWindow::max_message);
         Ok(greeter.driver.call(window).unwrap_or(0))
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn host(argument: &str) {
         match event {
             Event::Joined(_) => joined += 1,
             Event::Message(message) => heard += u64::from(message.number() == 2 && &*message == b"still here"),
-            Event::Departed { .. } => {}
+            _ => {}
         }
     }
     say(format_args!("joined {joined}"));

@@ -233,11 +233,11 @@ fn a_name_that_is_taken_and_a_message_that_is_too_long_name_the_remedy() {
     while !matches!(receiver.recv_event(Some(WATCHDOG)).unwrap(), Event::Joined(_)) {}
     let sender = connecting.join().unwrap();
     let most = sender.max_message_size();
-    assert_eq!(most, 512 - 44);
+    assert_eq!(most, 16 << 20);
     let error = sender.send(vec![0; most + 1]).unwrap_err();
     assert_eq!(error.message.len(), most + 1);
     demand_words(
         &error.to_string(),
-        &["469 bytes is too long", "468", "set by the receiver's inbox (its setting `frame_size`)"],
+        &["16777217 bytes is too long", "16777216", "the receiver's setting `max_message_size`"],
     );
 }

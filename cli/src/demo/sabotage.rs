@@ -5,7 +5,7 @@ use lamq::{
     BindError, OpenError, QueueName,
     link::{Geometry, Inbox, Link, Outbox, Owner},
 };
-use lamq_protocol::wire::{DataFrame, Frame, Item, Priority, decode};
+use lamq_protocol::wire::{DataFrame, Frame, Item, OpenFrame, Priority, Shape, decode};
 use serde::{Deserialize, Serialize};
 use std::{
     io,
@@ -21,10 +21,10 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Sabotage {
-    /// One frame vanishes. lamq notices the gap and ends that sender's session, so all that it had still to send is lost.
+    /// One message never comes: its sender is said to have dropped it. lamq would send a frame again that vanishes, so this is
+    /// a forgery inside a frame that it cannot notice.
     Drop,
-    /// One message comes twice, and its successor never. lamq would discard a frame that comes twice, so this is a forgery
-    /// inside a frame that lamq cannot notice.
+    /// One message comes twice, and its successor never, forged likewise: lamq would discard a frame that comes twice.
     Double,
     /// Two neighbouring messages change places, forged likewise.
     Swap,
@@ -34,7 +34,9 @@ impl Sabotage {
     /// What was done, for the report.
     pub(super) const fn what(self) -> &'static str {
         match self {
-            Self::Drop => "The link of sender 1 lost one frame, once: lamq had to notice the gap.",
+            Self::Drop => {
+                "The link of sender 1 said of one message that it was dropped, once: lamq could not notice it."
+            }
             Self::Double => {
                 "The link of sender 1 put one message in the place of the next, once: lamq could not notice it."
             }
@@ -95,14 +97,17 @@ impl Outbox for BrokenOutbox {
         // The bodies are the application's, and no check covers them (section 9 of SPEC.md): equally long ones can be exchanged.
         let mut forged = frame.to_vec();
         match self.how {
-            Sabotage::Drop => {}
+            Sabotage::Drop => {
+                let Some(without) = without_first(frame) else { return self.outbox.try_send(priority, frame) };
+                forged = without;
+            }
             Sabotage::Double => forged.copy_within(first, second.start),
             Sabotage::Swap => {
                 forged[first.clone()].copy_from_slice(&frame[second.clone()]);
                 forged[second].copy_from_slice(&frame[first]);
             }
         }
-        let sent = self.how == Sabotage::Drop || self.outbox.try_send(priority, &forged)?;
+        let sent = self.outbox.try_send(priority, &forged)?;
         // A full queue took nothing: the frame will come again.
         self.done.store(sent, Ordering::Relaxed);
         Ok(sent)
@@ -139,4 +144,19 @@ fn neighbours(frame: &[u8], from: u64) -> Option<(Range<usize>, Range<usize>)> {
         return None;
     };
     (first.number.get() >= from && first.body.len() == second.body.len()).then_some((first.body, second.body))
+}
+
+/// The frame, with a gap in the place of its first message.
+fn without_first(frame: &[u8]) -> Option<Vec<u8>> {
+    let Ok((header, Frame::Data(data))) = decode(frame) else { return None };
+    let data: DataFrame<&[u8]> = data;
+    let mut open = OpenFrame::new(Vec::new(), frame.len(), data.first());
+    let mut cursor = data.cursor();
+    while let Some(item) = data.next_item(&mut cursor) {
+        let Item::Message(record) = item else { return None };
+        let first = record.number == data.first();
+        let shape = Shape { void: first, ..Shape::default() };
+        open.push(shape, if first { &[] } else { &frame[record.body] }, record.stamp);
+    }
+    Some(open.seal(header.session?, data.frame(), data.solicits()))
 }

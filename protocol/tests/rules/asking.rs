@@ -94,7 +94,8 @@ fn a_welcome_that_nobody_wanted_is_counted_and_changes_nothing() {
         greet(&mut net, 0);
         net.transmit_from_sender(0);
         let (data_session, epoch) = (SessionId::new(1).unwrap(), Epoch::new(1).unwrap());
-        let welcome = Welcome { data_session, epoch, frame_credit: 8, byte_credit: 1000, pid: pid(9), max_message: 1000 };
+        let welcome =
+            Welcome { data_session, epoch, frame_credit: 8, byte_credit: 1000, pid: pid(9), max_message: 1000 };
         let state = |net: &Net| (net.senders[0].outbound().clone(), net.senders[0].node.core.now());
         let before = state(&net);
         net.give_sender(0, welcome.encode(net.senders[0].session, Stamp::new(99)));
