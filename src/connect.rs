@@ -12,7 +12,7 @@ use crate::{
 };
 use lamq_protocol::{
     Epoch, Level, SessionId,
-    endpoint::{Connect, Settings},
+    endpoint::{CODEC_RAW, Connect, Settings},
     send::SendSettings,
     session::Ended,
     wire::record_limit,
@@ -147,6 +147,7 @@ impl SenderBuilder {
             window: 0,
             max_sessions: 0,
             auto_process: true,
+            codec: CODEC_RAW,
         };
         let driver = Driver::new(Arc::clone(&self.link), inbox, settings).map_err(system)?;
         // One id for every attempt: a greeting that a dead receiver left unread is answered by the next owner of the queue,
@@ -189,7 +190,7 @@ impl SenderBuilder {
         let inbox = inbox_name.as_str().as_bytes().to_vec();
         driver.call(|state| {
             state.add_peer(*session, outbox)?;
-            state.core.connect(*session, Connect { stream: 0, settings, pid_namespace, inbox });
+            state.core.connect(*session, Connect { stream: 0, codec: CODEC_RAW, settings, pid_namespace, inbox });
             state.transmit(false);
             Ok(())
         })

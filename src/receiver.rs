@@ -11,7 +11,7 @@ use crate::{
     sync::Arc,
 };
 use lamq_protocol::{
-    endpoint::{self, Counters, Settings},
+    endpoint::{self, CODEC_RAW, Counters, Settings},
     session::Departure,
 };
 use std::time::Duration;
@@ -121,6 +121,7 @@ impl ReceiverBuilder {
             window: self.window.max(self.geometry.frame_size as u64),
             max_sessions: self.max_senders,
             auto_process: self.auto_process,
+            codec: CODEC_RAW,
         };
         let driver = Driver::new(self.link, inbox, settings).map_err(system)?;
         Ok(Receiver { driver, end_with_last_sender: self.end_with_last_sender, linger: self.linger })

@@ -107,7 +107,7 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
     pub fn connect(&mut self, session: SessionId, target: Connect) {
         let greeting = Greeting {
             versions: (wire::VERSION, wire::VERSION),
-            codec: CODEC_RAW,
+            codec: target.codec,
             level: target.settings.level,
             pid: self.settings.pid,
             stream: StreamId { epoch: self.settings.epoch, index: target.stream },

@@ -1,6 +1,6 @@
 //! What arrives: each frame goes to the session it names, or is dropped and counted.
 
-use super::{ACTIVE_FRAMES, Arrival, CODEC_RAW, Endpoint, Ready};
+use super::{ACTIVE_FRAMES, Arrival, Endpoint, Ready};
 use crate::{
     lamport::Stamp,
     number::{SessionId, StreamId},
@@ -68,8 +68,8 @@ impl<B: AsRef<[u8]> + Clone> Endpoint<B> {
         self.clock.witness(stamp);
         let reason = if !(greeting.versions.0..=greeting.versions.1).contains(&wire::VERSION) {
             Some(RefusalReason::Version) // GRT-1
-        } else if greeting.codec != CODEC_RAW {
-            Some(RefusalReason::Codec { expected: CODEC_RAW }) // GRT-2
+        } else if greeting.codec != self.settings.codec {
+            Some(RefusalReason::Codec { expected: self.settings.codec }) // GRT-2
         } else if self.inbound.len() >= self.settings.max_sessions as usize {
             Some(RefusalReason::TooManySessions { limit: self.settings.max_sessions }) // GRT-5
         } else {

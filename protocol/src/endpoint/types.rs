@@ -27,6 +27,8 @@ pub struct Settings {
     pub max_sessions: u32,
     /// Whether asking for the next message says that the application is done with the one before.
     pub auto_process: bool,
+    /// How the bodies that we receive are encoded (GRT-2).
+    pub codec: u8,
 }
 
 /// What an endpoint tells its application, in order.
@@ -77,6 +79,8 @@ pub struct Arrival {
 pub struct Connect {
     /// Index of the stream in our epoch.
     pub stream: u32,
+    /// How the bodies that we send are encoded.
+    pub codec: u8,
     /// How to send.
     pub settings: SendSettings,
     /// Inode number of our pid namespace.

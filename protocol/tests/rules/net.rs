@@ -44,6 +44,7 @@ impl Net {
             window: setup.window,
             max_sessions: setup.max_sessions,
             auto_process,
+            codec: setup.codec,
         };
         let session = |index| SessionId::new(setup.world << 32 | index as u64).expect("not 0");
         let sender = |index: usize| Sender {
@@ -84,8 +85,9 @@ impl Net {
         let settings =
             SendSettings { frame_size: self.setup.frame_size, level: self.setup.level, retain: self.setup.retain };
         let inbox = format!("/sender.{index}").into_bytes();
+        let codec = self.setup.codec;
         let Sender { node, session, .. } = &mut self.senders[index];
-        node.core.connect(*session, Connect { stream: 0, settings, pid_namespace: 0, inbox });
+        node.core.connect(*session, Connect { stream: 0, codec, settings, pid_namespace: 0, inbox });
     }
 
     /// A sender asks for a session, and frames go to and fro until it has one or not.

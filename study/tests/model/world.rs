@@ -6,7 +6,7 @@ use crate::{
 };
 use lamq_protocol::{
     Endpoint, Epoch, Event, Number, SessionId,
-    endpoint::{Connect, Settings},
+    endpoint::{CODEC_RAW, Connect, Settings},
     send::SendSettings,
     session::{Departure, Inbound, Outbound},
     wire::{Frame, Greeting, Priority, decode},
@@ -116,13 +116,15 @@ impl World {
                 window: setup.window,
                 max_sessions: 8,
                 auto_process: setup.auto_process,
+                codec: CODEC_RAW,
             })
         };
         let sender = |index: usize| {
             let mut core = core(FIRST_SENDER + u32::try_from(index).expect("small"));
             let settings = SendSettings { frame_size: FRAME_SIZE, level: setup.level, retain: 1 << 20 };
             let inbox = b"/sender".to_vec();
-            core.connect(reply_session(index), Connect { stream: 0, settings, pid_namespace: 0, inbox });
+            let target = Connect { stream: 0, codec: CODEC_RAW, settings, pid_namespace: 0, inbox };
+            core.connect(reply_session(index), target);
             Sender {
                 process: Process { core: Some(core), ..Process::default() },
                 accepted: Number::NONE,

@@ -1,6 +1,6 @@
 //! The settings of a net.
 
-use lamq_protocol::Level;
+use lamq_protocol::{Level, endpoint::CODEC_RAW};
 
 /// How a net is made.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Setup {
     pub(crate) max_sessions: u32,
     pub(crate) frame_size: usize,
     pub(crate) retain: usize,
+    /// Of the receiver and of its senders.
+    pub(crate) codec: u8,
 }
 
 impl Default for Setup {
@@ -33,6 +35,7 @@ impl Default for Setup {
             max_sessions: 1024,
             frame_size: 512,
             retain: 1 << 20,
+            codec: CODEC_RAW,
         }
     }
 }
