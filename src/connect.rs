@@ -2,6 +2,7 @@
 
 use crate::{
     clock::{self, Deadline},
+    codec::CodecId,
     error::{BindError, ConnectError, OpenError},
     link::{Geometry, Inbox, Link, Outbox, Owner, Posix, process_id},
     name::{InvalidName, QueueName},
@@ -9,13 +10,14 @@ use crate::{
     random,
     sender::Sender,
     sync::Arc,
+    typed,
 };
 use lamq_protocol::{
     Epoch, Level, SessionId,
-    endpoint::{CODEC_RAW, Connect, Settings},
+    endpoint::{Connect, Settings},
     send::SendSettings,
     session::Ended,
-    wire::record_limit,
+    wire::{Refusal, RefusalReason, record_limit},
 };
 use std::{io, os::unix::fs::MetadataExt, time::Duration};
 
@@ -27,13 +29,14 @@ pub struct SenderBuilder {
     level: Level,
     retain: usize,
     linger: Duration,
+    codec: CodecId,
 }
 
 impl Default for SenderBuilder {
     fn default() -> Self {
         let link = Arc::new(Posix);
         let (wait, linger) = (Duration::from_secs(10), Duration::from_secs(5));
-        Self { link, wait, level: Level::Delivered, retain: 1 << 20, linger }
+        Self { link, wait, level: Level::Delivered, retain: 1 << 20, linger, codec: CodecId::RAW }
     }
 }
 
@@ -82,6 +85,19 @@ impl SenderBuilder {
         self
     }
 
+    /// For values of a type instead of bytes, in bincode. The last step before [`connect`](typed::SenderBuilder::connect); see
+    /// [`typed`].
+    #[must_use]
+    pub fn typed<T: ?Sized>(self) -> typed::SenderBuilder<T> {
+        typed::SenderBuilder::new(self)
+    }
+
+    /// Declares how the messages are encoded.
+    pub(crate) fn codec(mut self, codec: CodecId) -> Self {
+        self.codec = codec;
+        self
+    }
+
     /// Waits for a receiver on `name` and opens a session with it.
     ///
     /// # Errors
@@ -124,7 +140,7 @@ impl SenderBuilder {
                     return Ok(limit);
                 }
                 Answer::Ended(Ended::Refused(refusal)) => {
-                    return Err(ConnectError::Refused { name: name.clone(), refusal });
+                    return Err(self.refused(name.clone(), refusal));
                 }
                 Answer::Ended(_) | Answer::Gone => {
                     greeter.driver.call(|state| state.give_up(greeter.session));
@@ -132,6 +148,16 @@ impl SenderBuilder {
                 }
                 Answer::Late => return Err(ConnectError::Stalled { name: name.clone(), pid, waited: self.wait }),
             }
+        }
+    }
+
+    /// REF-1
+    fn refused(&self, name: QueueName, refusal: Refusal) -> ConnectError {
+        match refusal.reason {
+            RefusalReason::Codec { expected } => {
+                ConnectError::Codec { name, expected: CodecId::of_wire(expected), ours: self.codec }
+            }
+            _ => ConnectError::Refused { name, refusal },
         }
     }
 
@@ -147,7 +173,7 @@ impl SenderBuilder {
             window: 0,
             max_sessions: 0,
             auto_process: true,
-            codec: CODEC_RAW,
+            codec: self.codec.id,
         };
         let driver = Driver::new(Arc::clone(&self.link), inbox, settings).map_err(system)?;
         // One id for every attempt: a greeting that a dead receiver left unread is answered by the next owner of the queue,
@@ -190,7 +216,8 @@ impl SenderBuilder {
         let inbox = inbox_name.as_str().as_bytes().to_vec();
         driver.call(|state| {
             state.add_peer(*session, outbox)?;
-            state.core.connect(*session, Connect { stream: 0, codec: CODEC_RAW, settings, pid_namespace, inbox });
+            let codec = self.codec.id;
+            state.core.connect(*session, Connect { stream: 0, codec, settings, pid_namespace, inbox });
             state.transmit(false);
             Ok(())
         })

@@ -60,11 +60,11 @@ impl fmt::Debug for Message {
     }
 }
 
-/// What a receiver sees, in order.
+/// What a receiver sees, in order. `M` is the message: bytes, unless the receiver is [typed](crate::typed).
 #[derive(Clone, Debug)]
-pub enum Event {
+pub enum Event<M = Message> {
     /// A message.
-    Message(Message),
+    Message(M),
     /// A sender was welcomed.
     Joined(Peer),
     /// A sender is gone; every message that was received from it came before (CLO-2).

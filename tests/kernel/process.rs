@@ -1,6 +1,6 @@
 //! Other processes: this binary again, in a role.
 
-use crate::{flood, limits, names, owner, trust, wire, world::WATCHDOG};
+use crate::{flood, limits, names, owner, trust, typed, wire, world::WATCHDOG};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::{Gid, Pid, Uid, geteuid, setgid, setgroups, setuid},
@@ -21,6 +21,7 @@ const ROLES: &[(&str, Role)] = &[
     ("connect-beside", names::connect_beside),
     ("connect-in-vain", names::connect_in_vain),
     ("consume", flood::consume),
+    ("decode-hostile", typed::decode_hostile),
     ("greet", owner::greet),
     ("idle", idle),
     ("lack-bytes", limits::lack_bytes),
@@ -30,6 +31,7 @@ const ROLES: &[(&str, Role)] = &[
     ("own-as-nobody", trust::own_as_nobody),
     ("produce", flood::produce),
     ("receive", owner::receive),
+    ("send-orders", typed::send_orders),
     ("use-as-nobody", trust::use_as_nobody),
 ];
 

@@ -9,7 +9,7 @@ use crate::{
 };
 use core::ops::Range;
 
-/// The codec of raw bytes.
+/// The codec of raw bytes (SPEC.md, section 18).
 pub const CODEC_RAW: u8 = 0;
 
 /// What an [`Endpoint`](super::Endpoint) is made for.
