@@ -2,6 +2,7 @@
 
 use crate::{
     clock::{self, Deadline, Stopwatch},
+    codec::CodecId,
     error::{BindError, ConnectError, OpenError},
     link::{Geometry, Inbox, Link, Outbox, Owner, Posix, process_id},
     name::{InvalidName, QueueName},
@@ -9,13 +10,14 @@ use crate::{
     random,
     sender::Sender,
     sync::Arc,
+    typed,
 };
 use lamq_protocol::{
     Epoch, Level, SessionId,
     endpoint::{Connect, Settings},
     send::{SendSettings, SendWindow},
     session::{Ended, Outbound},
-    wire::Refusal,
+    wire::{Refusal, RefusalReason},
 };
 use std::{io, os::unix::fs::MetadataExt, time::Duration};
 
@@ -31,13 +33,14 @@ pub struct SenderBuilder {
     level: Level,
     retain: usize,
     linger: Duration,
+    codec: CodecId,
 }
 
 impl Default for SenderBuilder {
     fn default() -> Self {
         let link = Arc::new(Posix);
         let (wait, linger) = (Duration::from_secs(10), Duration::from_secs(5));
-        Self { link, wait, level: Level::Delivered, retain: 1 << 20, linger }
+        Self { link, wait, level: Level::Delivered, retain: 1 << 20, linger, codec: CodecId::RAW }
     }
 }
 
@@ -86,6 +89,19 @@ impl SenderBuilder {
         self
     }
 
+    /// For values of a type instead of bytes, in bincode. The last step before [`connect`](typed::SenderBuilder::connect); see
+    /// [`typed`].
+    #[must_use]
+    pub fn typed<T: ?Sized>(self) -> typed::SenderBuilder<T> {
+        typed::SenderBuilder::new(self)
+    }
+
+    /// Declares how the messages are encoded.
+    pub(crate) fn codec(mut self, codec: CodecId) -> Self {
+        self.codec = codec;
+        self
+    }
+
     /// Waits for a receiver on `name` and opens a session with it.
     ///
     /// # Errors
@@ -119,7 +135,7 @@ impl SenderBuilder {
     ) -> Result<usize, ConnectError> {
         let Reply { refusal, .. } = self.await_reply(greeter, name, outbox, deadline, false)?;
         if let Some(refusal) = refusal {
-            return Err(ConnectError::Refused { name: name.clone(), refusal });
+            return Err(self.refused(name.clone(), refusal));
         }
         // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
         let unlinked = greeter.driver.call(|state| state.inbox.unlink());
@@ -157,6 +173,16 @@ impl SenderBuilder {
         }
     }
 
+    /// REF-1
+    fn refused(&self, name: QueueName, refusal: Refusal) -> ConnectError {
+        match refusal.reason {
+            RefusalReason::Codec { expected } => {
+                ConnectError::Codec { name, expected: CodecId::of_wire(expected), ours: self.codec }
+            }
+            _ => ConnectError::Refused { name, refusal },
+        }
+    }
+
     /// Makes all that it takes to get answers. Not before there is somebody to answer: a kill leaves the inbox behind until then.
     fn greeter(&self, name: &QueueName) -> Result<Greeter, ConnectError> {
         let system = |source: io::Error| ConnectError::Inbox(BindError::system(name, source));
@@ -172,6 +198,7 @@ impl SenderBuilder {
             large_memory: 0,
             lossy: self.link.is_lossy(),
             auto_process: true,
+            codec: self.codec.id,
         };
         let driver = Driver::new(Arc::clone(&self.link), inbox, settings).map_err(system)?;
         // One id for every attempt: a greeting that a dead receiver left unread is answered by the next owner of the queue,
@@ -215,7 +242,9 @@ impl SenderBuilder {
         let inbox = inbox_name.as_str().as_bytes().to_vec();
         driver.call(|state| {
             state.add_peer(*session, outbox)?;
-            state.core.connect(*session, Connect { stream: 0, settings, asks_only, pid_namespace, inbox });
+            let codec = self.codec.id;
+            let connect = Connect { stream: 0, codec, settings, asks_only, pid_namespace, inbox };
+            state.core.connect(*session, connect);
             state.transmit(false);
             Ok(())
         })

@@ -1,6 +1,7 @@
 //! Errors: one type per operation; those of a send hand the message back (CAL-2).
 
 use crate::{
+    codec::{CodecError, CodecId},
     limits::LimitHit,
     link::Geometry,
     name::{InvalidName, QueueName},
@@ -157,6 +158,16 @@ pub enum ConnectError {
         /// Why.
         refusal: Refusal,
     },
+    /// The receiver decodes another codec (GRT-2): one side is typed and the other is not, or their codecs differ.
+    #[error("{name} refused: the receiver expects codec {expected}, this sender uses {ours}")]
+    Codec {
+        /// The name.
+        name: QueueName,
+        /// The receiver's.
+        expected: CodecId,
+        /// The sender's.
+        ours: CodecId,
+    },
     /// The queue of that name cannot be used.
     #[error("cannot send to {name}: {source}")]
     Open {
@@ -179,7 +190,7 @@ pub struct Disconnected {
 }
 
 /// What kept a message from being sent; see [`SendError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendFailure {
     /// There is no room at present ([`try_send`](crate::Sender::try_send)).
@@ -198,13 +209,21 @@ pub enum SendFailure {
         /// The longest that fits.
         limit: usize,
     },
+    /// The codec cannot encode it; only for [typed](crate::typed) messages.
+    #[error("codec {codec} cannot encode it: {cause}")]
+    Encode {
+        /// The codec.
+        codec: CodecId,
+        /// What it says.
+        cause: CodecError,
+    },
     /// The session is over.
     #[error(transparent)]
     Disconnected(#[from] Disconnected),
 }
 
 /// A message that was not sent, handed back (CAL-2). It has no number and nothing of it was transmitted (NUM-2).
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{failure}")]
 pub struct SendError<M> {
     /// The message.

@@ -2,7 +2,7 @@
 //!
 //! A [`Receiver`] owns a named queue; any number of [`Sender`]s in other processes connect to it. Messages of one sender arrive
 //! in order, once each; a sender never has more on its way than the receiver has granted; both sides learn at once when
-//! the other dies. What is promised, rule by rule, stands in `SPEC.md`.
+//! the other dies. Messages are bytes, or [values of a type](typed). What is promised, rule by rule, stands in `SPEC.md`.
 //!
 //! ```
 //! use lamq::{Receiver, Sender, link::Memory};
@@ -26,6 +26,7 @@
 compile_error!("lamq is built on the message queues, pidfds and file locks of Linux; it does not run elsewhere");
 
 mod clock;
+pub mod codec;
 mod connect;
 mod error;
 pub mod inspect;
@@ -39,6 +40,7 @@ mod random;
 mod receiver;
 mod sender;
 mod sync;
+pub mod typed;
 
 pub use connect::{Pong, SenderBuilder, ping};
 pub use error::{

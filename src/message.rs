@@ -60,12 +60,12 @@ impl fmt::Debug for Message {
     }
 }
 
-/// What a receiver sees, in order.
+/// What a receiver sees, in order. `M` is the message: bytes, unless the receiver is [typed](crate::typed).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Event {
+pub enum Event<M = Message> {
     /// A message.
-    Message(Message),
+    Message(M),
     /// The sender dropped messages for want of room; nothing else is missing (DRP-1).
     Gap {
         /// Who.

@@ -2,6 +2,7 @@
 
 use crate::{
     clock::Deadline,
+    codec::CodecId,
     error::{BindError, RecvError, RecvTimeoutError, TryRecvError},
     link::{Geometry, Link, Owner, Posix, process_id},
     message::{Event, Message},
@@ -9,6 +10,7 @@ use crate::{
     pump::{Driver, Part, State},
     random,
     sync::Arc,
+    typed,
 };
 use lamq_protocol::{
     endpoint::{self, Counters, Settings},
@@ -28,6 +30,7 @@ pub struct ReceiverBuilder {
     auto_process: bool,
     end_with_last_sender: bool,
     linger: Duration,
+    codec: CodecId,
 }
 
 impl Default for ReceiverBuilder {
@@ -42,6 +45,7 @@ impl Default for ReceiverBuilder {
             auto_process: true,
             end_with_last_sender: false,
             linger: Duration::from_secs(5),
+            codec: CodecId::RAW,
         }
     }
 }
@@ -120,6 +124,19 @@ impl ReceiverBuilder {
         self
     }
 
+    /// For values of a type instead of bytes, in bincode. The last step before [`bind`](typed::ReceiverBuilder::bind); see
+    /// [`typed`].
+    #[must_use]
+    pub fn typed<T: ?Sized>(self) -> typed::ReceiverBuilder<T> {
+        typed::ReceiverBuilder::new(self)
+    }
+
+    /// Declares how the messages are encoded; greetings with another codec are refused (GRT-2).
+    pub(crate) fn codec(mut self, codec: CodecId) -> Self {
+        self.codec = codec;
+        self
+    }
+
     /// Becomes the owner of the queue `name`; a dead owner's is taken over.
     ///
     /// # Errors
@@ -143,6 +160,7 @@ impl ReceiverBuilder {
             large_memory: self.large_memory as u64,
             lossy: self.link.is_lossy(),
             auto_process: self.auto_process,
+            codec: self.codec.id,
         };
         let driver = Driver::new(self.link, inbox, settings).map_err(system)?;
         Ok(Receiver { driver, end_with_last_sender: self.end_with_last_sender, linger: self.linger })

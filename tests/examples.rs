@@ -64,6 +64,14 @@ fn ten_integers_are_printed_as_they_come() {
 }
 
 #[test]
+fn typed_hands_over_orders_of_two_kinds() {
+    let (pid, output) = run("typed");
+    let lines: Vec<_> = text_of(&output).lines().collect();
+    assert_eq!(lines, ["buy 3 apples", "buy 1 pear", "forget order 1"]);
+    demand_gone(&format!("/lamq-typed-{pid}"));
+}
+
+#[test]
 fn threads_share_both_ends() {
     assert_eq!(text_of(&run("threads").1), "3000 pieces of work, each done once\n");
 }

@@ -196,7 +196,7 @@ fn send_one(sender: &Sender, message: &[u8], arguments: &SendArgs) -> Result<(),
     let number = if arguments.sync {
         sender.send_sync_timeout(message, arguments.timeout).map(|receipt| receipt.number()).map_err(|error| {
             match error {
-                SendSyncError::NotSent(error) => refused(sender, error.failure),
+                SendSyncError::NotSent(error) => refused(sender, &error.failure),
                 SendSyncError::Unknown { why: FlushFailure::Timeout, .. } => {
                     Unsent::Receiver(Failure::new(Exit::Timeout, error.to_string()))
                 }
@@ -211,13 +211,13 @@ fn send_one(sender: &Sender, message: &[u8], arguments: &SendArgs) -> Result<(),
                 .send_or_drop(message, Duration::ZERO)
                 .map(|(Sent::Accepted(number) | Sent::Dropped(number))| number),
         };
-        sent.map_err(|error| refused(sender, error.failure))?
+        sent.map_err(|error| refused(sender, &error.failure))?
     };
     tracing::trace!(target: "lamq", number, bytes = message.len(), "sent");
     Ok(())
 }
 
-fn refused(sender: &Sender, failure: SendFailure) -> Unsent {
+fn refused(sender: &Sender, failure: &SendFailure) -> Unsent {
     let what = format!("{}: {failure}", not_sent(sender));
     let exit = match failure {
         SendFailure::Timeout | SendFailure::Full => Exit::Timeout,

@@ -13,5 +13,6 @@ mod process;
 mod storm;
 mod tap;
 mod trust;
+mod typed;
 mod wire;
 mod world;

@@ -1,6 +1,6 @@
 //! Other processes: this binary again, in a role.
 
-use crate::{crowd, flood, limits, names, owner, ping, trust, wire, world::WATCHDOG};
+use crate::{crowd, flood, limits, names, owner, ping, trust, typed, wire, world::WATCHDOG};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::{Gid, Pid, Uid, geteuid, setgid, setgroups, setuid},
@@ -23,6 +23,7 @@ const ROLES: &[(&str, Role)] = &[
     ("connect-in-vain", names::connect_in_vain),
     ("consume", flood::consume),
     ("crowd", crowd::crowd),
+    ("decode-hostile", typed::decode_hostile),
     ("greet", owner::greet),
     ("host", crowd::host),
     ("idle", idle),
@@ -35,6 +36,7 @@ const ROLES: &[(&str, Role)] = &[
     ("own-as-nobody", trust::own_as_nobody),
     ("produce", flood::produce),
     ("receive", owner::receive),
+    ("send-orders", typed::send_orders),
     ("use-as-nobody", trust::use_as_nobody),
 ];
 

@@ -41,6 +41,12 @@ const PLACES: &[Place] = &[
         remedy: "call crate::link::sys, the one file that knows the system calls of queues",
     },
     Place {
+        names: &["bincode::"],
+        inside: "src/",
+        only_in: &["src/codec/bincode.rs"],
+        remedy: "use crate::codec::Bincode: nothing else knows the crate, which is unmaintained",
+    },
+    Place {
         names: &[
             "std::sync",
             "core::sync",

@@ -47,6 +47,24 @@ fn one_when_nobody_reads_the_output_and_the_sender_learns_what_was_not_processed
     assert!(stderr(&sent).starts_with("lamq: 1 of 1 messages not acknowledged: "), "{}", stderr(&sent));
 }
 
+#[test]
+fn one_for_a_receiver_of_another_codec_and_both_codecs_are_named() {
+    let name = Name::new("typed");
+    let receiver = Receiver::builder().typed::<String>().bind(name.name.as_str()).unwrap();
+    let output = run(&["send", &name.name, "raw"]);
+    assert_eq!(output.status.code(), Some(1));
+    let why = "the receiver expects codec 1 (bincode), this sender uses 0 (raw bytes)";
+    assert_eq!(stderr(&output), format!("lamq: {} refused: {why}\n", name.name));
+    assert_eq!(receiver.stats().refused, 1);
+    drop(receiver);
+    // The other way round the receiver goes on, for whoever comes next.
+    let receiver = lamq(&["recv", &name.name, "--until-closed"]);
+    let Err(error) = Sender::builder().typed::<String>().connect(name.name.as_str()) else { panic!("it takes values") };
+    assert!(error.to_string().ends_with("expects codec 0 (raw bytes), this sender uses 1 (bincode)"), "{error}");
+    assert_eq!(run(&["send", &name.name, "raw"]).status.code(), Some(0));
+    assert_eq!(stdout(&finish(receiver)), "raw\n");
+}
+
 /// Receives from a sender whose second message is too long. Returns what it said.
 fn the_second_is_too_long(name: &Name, sender: impl FnOnce() -> Child) -> String {
     let receiver = Receiver::builder().manual_acknowledge().max_message_size(8000).bind(name.name.as_str()).unwrap();

@@ -1,7 +1,7 @@
 //! What arrives: each frame goes to the session it names, or is dropped and counted.
 
 use super::{
-    ACTIVE_FRAMES, Arrival, CODEC_RAW, Endpoint,
+    ACTIVE_FRAMES, Arrival, Endpoint,
     incoming::{Incoming, Outcome, Placed, Ready, Taken, Then},
 };
 use crate::{
@@ -76,8 +76,8 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             Some(RefusalReason::AskedOnly { sessions: u32::try_from(sessions).unwrap_or(u32::MAX) }) // GRT-6
         } else if !(greeting.versions.0..=greeting.versions.1).contains(&wire::VERSION) {
             Some(RefusalReason::Version) // GRT-1
-        } else if greeting.codec != CODEC_RAW {
-            Some(RefusalReason::Codec { expected: CODEC_RAW }) // GRT-2
+        } else if greeting.codec != self.settings.codec {
+            Some(RefusalReason::Codec { expected: self.settings.codec }) // GRT-2
         } else if sessions >= limit as usize {
             Some(RefusalReason::TooManySessions { limit }) // GRT-5
         } else {

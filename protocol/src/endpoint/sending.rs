@@ -1,6 +1,6 @@
 //! Sending: what an application does with the sessions in which it sends.
 
-use super::{CODEC_RAW, Connect, Endpoint, SendRefused};
+use super::{Connect, Endpoint, SendRefused};
 use crate::{
     number::{Number, SessionId, StreamId},
     send::{Manner, Reservation},
@@ -14,7 +14,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn connect(&mut self, session: SessionId, target: Connect) {
         let greeting = Greeting {
             versions: (wire::VERSION, wire::VERSION),
-            codec: CODEC_RAW,
+            codec: target.codec,
             level: (!target.asks_only).then_some(target.settings.level),
             pid: self.settings.pid,
             stream: StreamId { epoch: self.settings.epoch, index: target.stream },

@@ -9,7 +9,7 @@ use crate::{
 };
 use core::ops::Range;
 
-/// The codec of raw bytes.
+/// The codec of raw bytes (SPEC.md, section 19).
 pub const CODEC_RAW: u8 = 0;
 
 /// What an [`Endpoint`](super::Endpoint) is made for.
@@ -33,6 +33,8 @@ pub struct Settings {
     pub lossy: bool,
     /// Whether asking for the next message says that the application is done with the one before.
     pub auto_process: bool,
+    /// How the bodies that we receive are encoded (GRT-2).
+    pub codec: u8,
 }
 
 /// What an endpoint tells its application, in order.
@@ -92,6 +94,8 @@ pub struct Arrival {
 pub struct Connect {
     /// Index of the stream in our epoch.
     pub stream: u32,
+    /// How the bodies that we send are encoded.
+    pub codec: u8,
     /// How to send.
     pub settings: SendSettings,
     /// To open no session, and only ask (GRT-6). The answer is a refusal.

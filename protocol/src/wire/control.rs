@@ -15,7 +15,7 @@ use core::ops::Range;
 pub struct Greeting {
     /// The versions the greeter speaks, lowest and highest.
     pub versions: (u8, u8),
-    /// How bodies are encoded: 0 is raw bytes.
+    /// How bodies are encoded (section 19): 0 is raw bytes.
     pub codec: u8,
     /// The level the greeter waits for; `None`: it wants no session, and only asks (GRT-6).
     pub level: Option<Level>,

@@ -25,7 +25,11 @@ fn greeting() -> (Net, Greeting) {
 
 /// How a receiver answers: `None` for a welcome.
 fn answer(greeting: &Greeting) -> Option<RefusalReason> {
-    let mut net = Net::new(Setup::default());
+    answer_of(Setup::default(), greeting)
+}
+
+fn answer_of(setup: Setup, greeting: &Greeting) -> Option<RefusalReason> {
+    let mut net = Net::new(setup);
     let arrival = net.receiver.core.handle_frame(greeting.encode(Stamp::new(1))).expect("it deserves an answer");
     assert_eq!(arrival.greeting, *greeting);
     assert_eq!(net.receiver.counters().refused, u64::from(arrival.refusal.is_some()));
@@ -53,11 +57,25 @@ fn a_greeter_that_does_not_speak_version_1_is_refused_and_all_others_get_it() {
 
 #[proves("GRT-2")]
 #[test]
-fn a_codec_other_than_raw_bytes_is_refused_by_its_name() {
+fn a_codec_other_than_the_receivers_is_refused_and_the_receivers_is_named() {
     let (_, greeting) = greeting();
-    for codec in [1, 255] {
-        assert_eq!(answer(&Greeting { codec, ..greeting.clone() }), Some(RefusalReason::Codec { expected: 0 }));
+    for expected in [0, 1, 128, 255] {
+        for codec in [0, 1, 2, 128, 255] {
+            let refusal = (codec != expected).then_some(RefusalReason::Codec { expected });
+            let setup = Setup { codec: expected, ..Setup::default() };
+            assert_eq!(answer_of(setup, &Greeting { codec, ..greeting.clone() }), refusal, "{codec}, not {expected}");
+        }
     }
+}
+
+#[test]
+fn a_greeting_names_the_codec_of_its_sender() {
+    let mut net = Net::greeted(Setup { codec: 200, ..Setup::default() });
+    let Frame::Greeting(greeting) = decode(net.receiver.handled[0].clone()).unwrap().1 else { panic!("a greeting") };
+    assert_eq!(greeting.codec, 200);
+    net.send(0, "encoded").unwrap();
+    net.pump();
+    assert_eq!(net.recv_all(), [Seen::Message(0, 1, b"encoded".to_vec())]);
 }
 
 #[proves("GRT-5", "REF-1")]

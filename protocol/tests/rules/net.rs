@@ -49,6 +49,7 @@ impl Net {
             large_memory: setup.large_memory,
             lossy: setup.lossy,
             auto_process,
+            codec: setup.codec,
         };
         let session = |index| SessionId::new(setup.world << 32 | index as u64).expect("not 0");
         let sender = |index: usize| Sender {
@@ -98,8 +99,9 @@ impl Net {
         let Setup { frame_size, level, retain, lossy, .. } = self.setup;
         let settings = SendSettings { frame_size, level, retain, lossy };
         let inbox = format!("/sender.{index}").into_bytes();
+        let codec = self.setup.codec;
         let Sender { node, session, .. } = &mut self.senders[index];
-        node.core.connect(*session, Connect { stream: 0, settings, asks_only, pid_namespace: 0, inbox });
+        node.core.connect(*session, Connect { stream: 0, codec, settings, asks_only, pid_namespace: 0, inbox });
     }
 
     /// A sender asks for a session, and frames go to and fro until it has one or not.

@@ -6,7 +6,7 @@ use crate::{
 };
 use lamq_protocol::{
     Endpoint, Epoch, Event, Number, SessionId,
-    endpoint::{Connect, Settings},
+    endpoint::{CODEC_RAW, Connect, Settings},
     send::SendSettings,
     session::{Departure, Inbound, Outbound},
     wire::{Frame, Greeting, Priority, decode},
@@ -122,6 +122,7 @@ impl World {
                 large_memory: 8,
                 lossy: setup.lossy,
                 auto_process: setup.auto_process,
+                codec: CODEC_RAW,
             })
         };
         let sender = |index: usize| {
@@ -129,7 +130,7 @@ impl World {
             let settings =
                 SendSettings { frame_size: FRAME_SIZE, level: setup.level, retain: 1 << 20, lossy: setup.lossy };
             let inbox = b"/sender".to_vec();
-            let target = Connect { stream: 0, settings, asks_only: false, pid_namespace: 0, inbox };
+            let target = Connect { stream: 0, codec: CODEC_RAW, settings, asks_only: false, pid_namespace: 0, inbox };
             core.connect(reply_session(index), target);
             Sender {
                 process: Process { core: Some(core), ..Process::default() },

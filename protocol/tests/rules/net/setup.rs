@@ -1,6 +1,6 @@
 //! The settings of a net.
 
-use lamq_protocol::Level;
+use lamq_protocol::{Level, endpoint::CODEC_RAW};
 
 /// How a net is made.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     pub(crate) large_memory: u64,
     /// Whether the links may lose frames; whether they do is up to the [fates](super::Fate) of an inbox.
     pub(crate) lossy: bool,
+    /// Of the receiver and of its senders.
+    pub(crate) codec: u8,
 }
 
 impl Default for Setup {
@@ -41,6 +43,7 @@ impl Default for Setup {
             max_message: 16 << 20,
             large_memory: 64 << 20,
             lossy: false,
+            codec: CODEC_RAW,
         }
     }
 }
