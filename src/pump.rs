@@ -24,6 +24,7 @@ use std::{
 
 mod driver;
 mod poller;
+mod spin;
 
 pub(crate) use driver::Driver;
 

@@ -1,6 +1,6 @@
 //! What the threads of an endpoint sleep on: its inbox, and one epoll with everything rare.
 
-use super::State;
+use super::{State, spin::Spin};
 use crate::{
     clock::Deadline,
     link::{Inbox, retry},
@@ -28,6 +28,7 @@ pub(super) struct Poller {
     interrupt: EventFd,
     evict: EventFd,
     tick: Duration,
+    spin: Spin,
 }
 
 /// When a call of the system failed for want of memory, say: how long until it is tried again.
@@ -46,13 +47,14 @@ const ANSWER_TICK: Duration = Duration::from_millis(10);
 const INTERRUPT: u64 = 0;
 
 impl Poller {
-    pub(super) fn new(inbox: &dyn Inbox, receives: bool) -> io::Result<Self> {
+    pub(super) fn new(inbox: &dyn Inbox, receives: bool, spin: Option<Duration>) -> io::Result<Self> {
         let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
         let eventfd = || EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC);
         let (interrupt, evict) = (eventfd()?, eventfd()?);
         epoll.add(&interrupt, EpollEvent::new(EpollFlags::EPOLLIN, INTERRUPT))?;
         let tick = if receives { ANSWER_TICK } else { STAGE_TICK };
-        Ok(Self { inbox: inbox.readable().try_clone_to_owned()?, epoll, interrupt, evict, tick })
+        let inbox = inbox.readable().try_clone_to_owned()?;
+        Ok(Self { inbox, epoll, interrupt, evict, tick, spin: Spin::new(spin) })
     }
 
     pub(super) fn epoll(&self) -> Arc<Epoll> {
@@ -92,7 +94,10 @@ impl World<State> for Poller {
 
     fn sleep(&self, again: Option<Duration>, deadline: Deadline) {
         let deadline = again.map_or(deadline, |again| deadline.at_most(again));
-        sleep_on([readable(&self.inbox), readable(&self.epoll.0)], deadline);
+        let mut fds = [readable(&self.inbox), readable(&self.epoll.0)];
+        if !self.spin.finds(deadline, || poll(&mut fds, PollTimeout::ZERO) != Ok(0)) {
+            sleep_on(fds, deadline);
+        }
     }
 
     fn interrupt(&self) {
