@@ -22,6 +22,7 @@ use std::{
     io,
 };
 
+mod beacon;
 mod driver;
 mod poller;
 mod spin;
@@ -61,6 +62,8 @@ pub(crate) enum Part {
     Sender,
     /// To receive: greetings may come at any time.
     Receiver,
+    /// To receive until at least one sender has come and all are gone again.
+    Finite,
     /// To receive no more. Greetings may still come, from whoever had found the queue before.
     Closed,
 }

@@ -16,6 +16,8 @@ use lamq_protocol::{
 };
 use std::time::Duration;
 
+mod watch;
+
 /// How a [`Receiver`] is made; see [`Receiver::builder`].
 #[derive(Clone, Debug)]
 pub struct ReceiverBuilder {
@@ -134,7 +136,10 @@ impl ReceiverBuilder {
             auto_process: self.auto_process,
         };
         let driver = Driver::new(self.link, inbox, settings, self.spin).map_err(system)?;
-        Ok(Receiver { driver, end_with_last_sender: self.end_with_last_sender, linger: self.linger })
+        if self.end_with_last_sender {
+            driver.call(|state| state.part = Part::Finite);
+        }
+        Ok(Receiver { driver, linger: self.linger })
     }
 }
 
@@ -146,7 +151,6 @@ impl ReceiverBuilder {
 #[derive(Debug)]
 pub struct Receiver {
     driver: Driver,
-    end_with_last_sender: bool,
     linger: Duration,
 }
 
@@ -269,7 +273,7 @@ impl Receiver {
 
     /// What has been read from the inbox before.
     fn take_now(&self) -> Option<Event> {
-        self.driver.call(|state| if state.part == Part::Receiver { take(state) } else { None })
+        self.driver.call(|state| if state.part == Part::Closed { None } else { take(state) })
     }
 
     fn event_until(&self, deadline: Deadline) -> Result<Event, RecvTimeoutError> {
@@ -278,12 +282,7 @@ impl Receiver {
                 return Some(Err(RecvTimeoutError::Disconnected));
             }
             state.step();
-            if let Some(event) = take(state) {
-                return Some(Ok(event));
-            }
-            let counters = state.core.counters();
-            let over = self.end_with_last_sender && counters.accepted > 0 && counters.accepted == counters.departed;
-            over.then_some(Err(RecvTimeoutError::Disconnected))
+            take(state).map(Ok).or_else(|| state.is_over().then_some(Err(RecvTimeoutError::Disconnected)))
         });
         event.unwrap_or(Err(RecvTimeoutError::Timeout))
     }

@@ -4,8 +4,8 @@ mod role;
 
 pub(crate) use role::{Role, Upkeep, World};
 pub(crate) use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+    Arc, OnceLock,
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 #[cfg(not(lamq_loom))]

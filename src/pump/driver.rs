@@ -8,7 +8,7 @@ use crate::{
 };
 use lamq_protocol::endpoint::Settings;
 use nix::sys::signal::{SigSet, SigmaskHow};
-use std::{io, thread, time::Duration};
+use std::{io, os::fd::BorrowedFd, thread, time::Duration};
 
 /// One endpoint.
 #[derive(Debug)]
@@ -61,6 +61,12 @@ impl Driver {
             self.start_keeper();
         }
         result
+    }
+
+    /// A descriptor that is readable while a call of the receiver may find something.
+    pub(crate) fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        let poller = &self.shared.poller;
+        poller.beacon().map_or_else(|| self.call(|_| poller.light_beacon()), Ok)
     }
 
     /// Whether this is the process that made it, and no forked child, which has the descriptors but not the sessions.

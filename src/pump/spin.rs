@@ -20,7 +20,7 @@ const AGAIN: u32 = 64;
 #[derive(Debug)]
 pub(super) struct Spin {
     time: Duration,
-    /// Sleeps since looking found something. Only the holder of the role counts.
+    /// Sleeps since looking found something.
     misses: AtomicU32,
 }
 
