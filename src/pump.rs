@@ -23,9 +23,11 @@ use std::{
     io,
 };
 
+mod beacon;
 mod driver;
 mod patience;
 mod poller;
+mod spin;
 
 pub(crate) use driver::Driver;
 
@@ -66,6 +68,8 @@ pub(crate) enum Part {
     Sender,
     /// To receive: greetings may come at any time.
     Receiver,
+    /// To receive until at least one sender has come and all are gone again.
+    Finite,
     /// To receive no more. Greetings may still come, from whoever had found the queue before.
     Closed,
 }

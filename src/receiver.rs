@@ -18,6 +18,8 @@ use lamq_protocol::{
 };
 use std::time::Duration;
 
+mod watch;
+
 /// How a [`Receiver`] is made; see [`Receiver::builder`].
 #[derive(Clone, Debug)]
 pub struct ReceiverBuilder {
@@ -31,6 +33,7 @@ pub struct ReceiverBuilder {
     end_with_last_sender: bool,
     linger: Duration,
     codec: CodecId,
+    spin: Option<Duration>,
 }
 
 impl Default for ReceiverBuilder {
@@ -46,6 +49,7 @@ impl Default for ReceiverBuilder {
             end_with_last_sender: false,
             linger: Duration::from_secs(5),
             codec: CodecId::RAW,
+            spin: None,
         }
     }
 }
@@ -124,6 +128,15 @@ impl ReceiverBuilder {
         self
     }
 
+    /// How long a call that waits looks again and again before it sleeps: to be woken takes longer (a round trip between two cores
+    /// 40 to 50 µs instead of 12). While looking is in vain it ceases, so that a slow or a crowded process does not pay for it.
+    /// Default: 50 µs, and zero, which is never, where the process may use a single core only.
+    #[must_use]
+    pub fn spin(mut self, spin: Duration) -> Self {
+        self.spin = Some(spin);
+        self
+    }
+
     /// For values of a type instead of bytes, in bincode. The last step before [`bind`](typed::ReceiverBuilder::bind); see
     /// [`typed`].
     #[must_use]
@@ -162,8 +175,11 @@ impl ReceiverBuilder {
             auto_process: self.auto_process,
             codec: self.codec.id,
         };
-        let driver = Driver::new(self.link, inbox, settings).map_err(system)?;
-        Ok(Receiver { driver, end_with_last_sender: self.end_with_last_sender, linger: self.linger })
+        let driver = Driver::new(self.link, inbox, settings, self.spin).map_err(system)?;
+        if self.end_with_last_sender {
+            driver.call(|state| state.part = Part::Finite);
+        }
+        Ok(Receiver { driver, linger: self.linger })
     }
 }
 
@@ -175,7 +191,6 @@ impl ReceiverBuilder {
 #[derive(Debug)]
 pub struct Receiver {
     driver: Driver,
-    end_with_last_sender: bool,
     linger: Duration,
 }
 
@@ -298,7 +313,7 @@ impl Receiver {
 
     /// What has been read from the inbox before.
     fn take_now(&self) -> Option<Event> {
-        self.driver.call(|state| if state.part == Part::Receiver { take(state) } else { None })
+        self.driver.call(|state| if state.part == Part::Closed { None } else { take(state) })
     }
 
     fn event_until(&self, deadline: Deadline) -> Result<Event, RecvTimeoutError> {
@@ -307,12 +322,7 @@ impl Receiver {
                 return Some(Err(RecvTimeoutError::Disconnected));
             }
             state.step();
-            if let Some(event) = take(state) {
-                return Some(Ok(event));
-            }
-            let counters = state.core.counters();
-            let over = self.end_with_last_sender && counters.accepted > 0 && counters.accepted == counters.departed;
-            over.then_some(Err(RecvTimeoutError::Disconnected))
+            take(state).map(Ok).or_else(|| state.is_over().then_some(Err(RecvTimeoutError::Disconnected)))
         });
         event.unwrap_or(Err(RecvTimeoutError::Timeout))
     }

@@ -3,7 +3,10 @@
 mod role;
 
 pub(crate) use role::{Role, Upkeep, World};
-pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
 
 #[cfg(not(lamq_loom))]
 mod imp {

@@ -8,7 +8,7 @@ use crate::{
 };
 use lamq_protocol::endpoint::Settings;
 use nix::sys::signal::{SigSet, SigmaskHow};
-use std::{io, thread};
+use std::{io, os::fd::BorrowedFd, thread, time::Duration};
 
 /// One endpoint.
 #[derive(Debug)]
@@ -28,9 +28,14 @@ struct Shared {
 impl Driver {
     /// An endpoint that receives (if its settings allow sessions) is served from now on, any other from the first call on that
     /// leaves something to do.
-    pub(crate) fn new(link: Arc<dyn Link>, inbox: Box<dyn Inbox>, settings: Settings) -> io::Result<Self> {
+    pub(crate) fn new(
+        link: Arc<dyn Link>,
+        inbox: Box<dyn Inbox>,
+        settings: Settings,
+        spin: Option<Duration>,
+    ) -> io::Result<Self> {
         let receives = settings.max_sessions > 0;
-        let poller = Poller::new(&*inbox, receives)?;
+        let poller = Poller::new(&*inbox, receives, spin)?;
         let state = State::new(link, inbox, settings, poller.epoll());
         let shared = Arc::new(Shared { role: Role::new(state), poller });
         let driver = Self { shared, keeper: Mutex::new(None), process: process_id() };
@@ -56,6 +61,12 @@ impl Driver {
             self.start_keeper();
         }
         result
+    }
+
+    /// A descriptor that is readable while a call of the receiver may find something.
+    pub(crate) fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        let poller = &self.shared.poller;
+        poller.beacon().map_or_else(|| self.call(|_| poller.light_beacon()), Ok)
     }
 
     /// Whether this is the process that made it, and no forked child, which has the descriptors but not the sessions.

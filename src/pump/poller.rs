@@ -1,10 +1,10 @@
 //! What the threads of an endpoint sleep on: its inbox, and one epoll with everything rare.
 
-use super::State;
+use super::{State, beacon::Beacon, spin::Spin};
 use crate::{
     clock::Deadline,
     link::{Inbox, retry},
-    sync::{Arc, Upkeep, World},
+    sync::{Arc, OnceLock, Upkeep, World},
 };
 use nix::{
     errno::Errno,
@@ -16,7 +16,7 @@ use nix::{
 };
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::Duration,
 };
 
@@ -28,6 +28,9 @@ pub(super) struct Poller {
     interrupt: EventFd,
     evict: EventFd,
     tick: Duration,
+    spin: Spin,
+    /// Lit when it is first asked for: until then it costs nothing.
+    beacon: OnceLock<Beacon>,
 }
 
 /// When a call of the system failed for want of memory, say: how long until it is tried again.
@@ -46,28 +49,48 @@ const ANSWER_TICK: Duration = Duration::from_millis(10);
 const INTERRUPT: u64 = 0;
 
 impl Poller {
-    pub(super) fn new(inbox: &dyn Inbox, receives: bool) -> io::Result<Self> {
+    pub(super) fn new(inbox: &dyn Inbox, receives: bool, spin: Option<Duration>) -> io::Result<Self> {
         let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
         let eventfd = || EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC);
         let (interrupt, evict) = (eventfd()?, eventfd()?);
         epoll.add(&interrupt, EpollEvent::new(EpollFlags::EPOLLIN, INTERRUPT))?;
         let tick = if receives { ANSWER_TICK } else { STAGE_TICK };
-        Ok(Self { inbox: inbox.readable().try_clone_to_owned()?, epoll, interrupt, evict, tick })
+        let inbox = inbox.readable().try_clone_to_owned()?;
+        Ok(Self { inbox, epoll, interrupt, evict, tick, spin: Spin::new(spin), beacon: OnceLock::new() })
     }
 
     pub(super) fn epoll(&self) -> Arc<Epoll> {
         Arc::clone(&self.epoll)
     }
+
+    pub(super) fn inbox(&self) -> BorrowedFd<'_> {
+        self.inbox.as_fd()
+    }
+
+    /// See [`Beacon`]. None before it was lit.
+    pub(super) fn beacon(&self) -> Option<BorrowedFd<'_>> {
+        self.beacon.get().map(Beacon::descriptor)
+    }
+
+    /// Makes it, in a call, at whose end it shows what there is.
+    pub(super) fn light_beacon(&self) -> io::Result<BorrowedFd<'_>> {
+        let beacon = Beacon::new(self)?;
+        Ok(self.beacon.get_or_init(|| beacon).descriptor())
+    }
 }
 
-/// Sleeps until one of them is readable. A signal ends the sleep early, and whoever sleeps looks again.
-fn sleep_on<const N: usize>(mut fds: [PollFd<'_>; N], deadline: Deadline) {
+/// Sleeps until one of them is readable, after it has looked for a while. A signal ends the sleep early, and whoever sleeps looks
+/// again.
+fn sleep_on(fds: &mut [PollFd<'_>], spin: Option<&Spin>, deadline: Deadline) {
+    if spin.is_some_and(|spin| spin.finds(deadline, || poll(fds, PollTimeout::ZERO) != Ok(0))) {
+        return;
+    }
     let timeout = match deadline.remaining() {
         // Rounded up: waking before the deadline would only mean another round.
         Some(left) => PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX),
         None => PollTimeout::NONE,
     };
-    let _: Result<_, Errno> = poll(&mut fds, timeout);
+    let _: Result<_, Errno> = poll(fds, timeout);
 }
 
 fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
@@ -90,7 +113,7 @@ impl World<State> for Poller {
 
     fn sleep(&self, again: Option<Duration>, deadline: Deadline) {
         let deadline = again.map_or(deadline, |again| deadline.at_most(again));
-        sleep_on([readable(&self.inbox), readable(&self.epoll.0)], deadline);
+        sleep_on(&mut [readable(&self.inbox), readable(&self.epoll.0)], Some(&self.spin), deadline);
     }
 
     fn interrupt(&self) {
@@ -99,6 +122,12 @@ impl World<State> for Poller {
 
     fn clear_interrupt(&self) {
         _ = self.interrupt.read();
+    }
+
+    fn show(&self, state: &State) {
+        if let Some(beacon) = self.beacon.get() {
+            beacon.show(state);
+        }
     }
 
     fn is_unsaid(&self, state: &State) -> bool {
@@ -123,7 +152,7 @@ impl World<State> for Poller {
 
     fn watch(&self, again: Option<Duration>) {
         let deadline = again.map_or(Deadline::Never, Deadline::after);
-        sleep_on([readable(&self.inbox), readable(&self.epoll.0), readable(&self.evict)], deadline);
+        sleep_on(&mut [readable(&self.inbox), readable(&self.epoll.0), readable(&self.evict)], None, deadline);
     }
 
     fn evict(&self) {

@@ -33,6 +33,9 @@ pub(crate) trait World<S> {
     /// Takes an interrupt back.
     fn clear_interrupt(&self);
 
+    /// Shows to whoever sleeps elsewhere what steps have left: the lock is about to be given up.
+    fn show(&self, state: &S);
+
     /// Whether something is left to say that no call need say.
     fn is_unsaid(&self, state: &S) -> bool;
 
@@ -64,7 +67,7 @@ struct Inner<S> {
     state: S,
     /// Whether a thread that waits for something sleeps in the kernel at present.
     held: bool,
-    /// Whether its sleep was interrupted, and that not yet cleared.
+    /// Whether its sleep was interrupted; it clears that itself, so that nobody else is kept awake by it.
     interrupted: bool,
     /// Threads parked on `changed`.
     parked: usize,
@@ -109,6 +112,7 @@ impl<S> Role<S> {
         if world.take_progress(&mut inner.state) {
             self.wake_others(&mut inner, world);
         }
+        world.show(&inner.state);
         (result, self.end_call(&mut inner, world))
     }
 
@@ -123,6 +127,7 @@ impl<S> Role<S> {
         let mut inner = self.inner.lock();
         loop {
             let result = step(&mut inner.state);
+            world.show(&inner.state);
             if result.is_some() || deadline.has_passed() {
                 // What the step did may be what others wait for.
                 self.wake_others(&mut inner, world);
@@ -140,14 +145,14 @@ impl<S> Role<S> {
                 // Two who poll an inbox are both woken by each frame, so the keeper has to go.
                 Self::evict_keeper(&mut inner, world);
                 inner.held = true;
-                if std::mem::take(&mut inner.interrupted) {
-                    world.clear_interrupt(); // it was for the holder before
-                }
                 let plan = world.plan(&mut inner.state);
                 drop(inner);
                 world.sleep(plan, deadline);
                 inner = self.inner.lock();
                 inner.held = false;
+                if std::mem::take(&mut inner.interrupted) {
+                    world.clear_interrupt();
+                }
                 if inner.parked > 0 {
                     self.changed.notify_all();
                 }

@@ -3,6 +3,7 @@
 use super::Marker;
 use crate::{
     ConnectError, FlushError, InvalidName, QueueName, Receipt, SendError, SendFailure, SendSyncError, SenderStats,
+    Sent,
     codec::{Bincode, Codec, CodecId, Encode},
 };
 use std::{borrow::Borrow, cell::Cell, fmt, marker::PhantomData, time::Duration};
@@ -81,6 +82,17 @@ impl<T: ?Sized, C> Sender<T, C> {
         Self::pass(message, |body| self.untyped.send_timeout(body, timeout))
     }
 
+    /// Sends a value if there is room within `patience`, and drops it if not; the receiver is told of the gap (DRP-1).
+    ///
+    /// # Errors
+    /// As [`lamq::Sender::send_or_drop`](crate::Sender::send_or_drop), and [`SendFailure::Encode`].
+    pub fn send_or_drop<M: Borrow<T>>(&self, message: M, patience: Duration) -> Result<Sent, SendError<M>>
+    where
+        C: Encode<T>,
+    {
+        Self::pass(message, |body| self.untyped.send_or_drop(body, patience))
+    }
+
     /// Sends a value, and waits until the receiving application has been handed it: a rendezvous (CAL-7). It need not have
     /// been able to decode it.
     ///
@@ -138,10 +150,10 @@ impl<T: ?Sized, C> Sender<T, C> {
         self.untyped.stats()
     }
 
-    fn pass<M: Borrow<T>>(
+    fn pass<M: Borrow<T>, R>(
         message: M,
-        send: impl FnOnce(&[u8]) -> Result<u64, SendError<&[u8]>>,
-    ) -> Result<u64, SendError<M>>
+        send: impl FnOnce(&[u8]) -> Result<R, SendError<&[u8]>>,
+    ) -> Result<R, SendError<M>>
     where
         C: Encode<T>,
     {

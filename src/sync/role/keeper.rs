@@ -57,15 +57,13 @@ impl<S> Role<S> {
             let quiet = calls_seen.replace(inner.calls) == Some(inner.calls) || inner.alone;
             let away = quiet && !inner.held;
             let upkeep = world.upkeep(&mut inner.state, away);
+            world.show(&inner.state);
             if inner.alone && !world.is_unsaid(&inner.state) {
                 return;
             }
             match upkeep {
                 Upkeep::Watch if away => {
                     inner.keeper = Place::Watching;
-                    if std::mem::take(&mut inner.interrupted) {
-                        world.clear_interrupt(); // it was for a holder that is gone
-                    }
                     let plan = world.plan(&mut inner.state);
                     drop(inner);
                     world.watch(plan);

@@ -23,9 +23,14 @@ struct Descriptors {
     evict: bool,
     /// Whether the keeper is asleep here.
     watching: bool,
+    /// Whether [`MESSAGE`] is in memory, for who sleeps outside of the role.
+    ready: bool,
     /// What the keeper has sent: for frames taken while away, and for what was staged.
     sent: usize,
 }
+
+/// The frame that who sleeps outside of the role sleeps for.
+const MESSAGE: u8 = 7;
 
 impl Kernel {
     fn look<R>(&self, look: impl FnOnce(&Descriptors) -> R) -> R {
@@ -80,6 +85,13 @@ impl World<Taken> for Arc<Kernel> {
 
     fn clear_interrupt(&self) {
         self.change(|inner| inner.interrupt = false);
+    }
+
+    fn show(&self, taken: &Taken) {
+        let ready = taken.frames.contains(&MESSAGE);
+        if self.look(|inner| inner.ready) != ready {
+            self.change(|inner| inner.ready = ready);
+        }
     }
 
     fn is_unsaid(&self, taken: &Taken) -> bool {
@@ -156,6 +168,18 @@ fn wait_for(shared: &Shared, frame: u8) {
         step(kernel, taken);
         taken.frames.contains(&frame).then_some(())
     });
+}
+
+/// As an event loop does: looks, then sleeps until the kernel or the memory has something.
+fn poll_for_the_message(shared: &Shared) {
+    let (role, kernel) = &**shared;
+    let look = |taken: &mut Taken| {
+        step(kernel, taken);
+        taken.frames.contains(&MESSAGE)
+    };
+    while !role.call(kernel, look).0 {
+        kernel.sleep_until(|inner| !inner.frames.is_empty() || inner.ready);
+    }
 }
 
 fn start_keeper(shared: &Shared) -> thread::JoinHandle<()> {
@@ -319,4 +343,44 @@ fn a_keeper_that_is_left_alone_does_what_is_left_and_ends() {
             assert_eq!(shared.1.look(|inner| inner.sent), 1);
         });
     }
+}
+
+// With somebody who sleeps outside of the role.
+
+#[test]
+fn who_polls_sees_what_the_keeper_has_taken() {
+    model(|| {
+        let (shared, keeper) = with_keeper(true);
+        let kernel = Arc::clone(&shared.1);
+        let sender = thread::spawn(move || kernel.deliver(MESSAGE));
+        poll_for_the_message(&shared);
+        sender.join().unwrap();
+        stop_keeper(&shared, keeper);
+    });
+}
+
+#[test]
+fn who_polls_sees_what_a_call_has_taken() {
+    model(|| {
+        let shared = shared();
+        let other = Arc::clone(&shared);
+        let polling = thread::spawn(move || poll_for_the_message(&other));
+        shared.1.deliver(MESSAGE);
+        shared.0.call(&shared.1, |taken| step(&shared.1, taken));
+        polling.join().unwrap();
+    });
+}
+
+#[test]
+fn who_polls_sees_what_a_waiting_thread_has_taken() {
+    model(|| {
+        let shared = shared();
+        let [polling, waiting] = [Arc::clone(&shared), Arc::clone(&shared)];
+        let polling = thread::spawn(move || poll_for_the_message(&polling));
+        let waiting = thread::spawn(move || wait_for(&waiting, 1));
+        shared.1.deliver(MESSAGE);
+        polling.join().unwrap();
+        shared.1.deliver(1);
+        waiting.join().unwrap();
+    });
 }

@@ -1,0 +1,67 @@
+//! The descriptor of a receiver for sleepers outside: poll(2), epoll(7), event loops, [`Select`](crate::Select).
+
+use super::{Part, State, poller::Poller};
+use crate::sync::{AtomicBool, Ordering};
+use nix::sys::{
+    epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags},
+    eventfd::{EfdFlags, EventFd},
+};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
+
+/// Readable while a call may find something: in the inbox, among the rare things, or (`ready`) in memory, where the kernel does not
+/// see it.
+#[derive(Debug)]
+pub(super) struct Beacon {
+    epoll: Epoll,
+    ready: EventFd,
+    /// Whether `ready` is readable. Changed under the lock only.
+    shown: AtomicBool,
+}
+
+impl Beacon {
+    pub(super) fn new(poller: &Poller) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let ready = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
+        for source in [poller.inbox(), poller.epoll().0.as_fd(), ready.as_fd()] {
+            epoll.add(source, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+        }
+        Ok(Self { epoll, ready, shown: AtomicBool::new(false) })
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
+    }
+
+    /// Says whether something is in memory (CAL-9), or no more (CAL-10).
+    pub(super) fn show(&self, state: &State) {
+        let ready = state.has_news();
+        if self.shown.swap(ready, Ordering::Relaxed) != ready {
+            // Its value is 0 or 1, so neither would have to wait.
+            if ready {
+                _ = self.ready.write(1);
+            } else {
+                _ = self.ready.read();
+            }
+        }
+    }
+}
+
+impl State {
+    /// Whether receiving has ended: it was closed, or it was to end with its last sender and that one is gone.
+    pub(crate) fn is_over(&self) -> bool {
+        let counters = self.core.counters();
+        match self.part {
+            Part::Sender | Part::Receiver => false,
+            Part::Finite => counters.accepted > 0 && counters.accepted == counters.departed && !self.core.has_event(),
+            Part::Closed => true,
+        }
+    }
+
+    /// Whether a call of the receiver would find something without looking into the inbox.
+    pub(crate) fn has_news(&self) -> bool {
+        self.core.has_event() || self.is_over()
+    }
+}

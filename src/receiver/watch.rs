@@ -1,0 +1,60 @@
+//! The descriptor to sleep on until a receiver has something.
+
+use super::Receiver;
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+};
+
+impl Receiver {
+    /// A descriptor for `poll(2)`, `epoll(7)` and event loops that are built on them. It is readable (`POLLIN`) while there may be
+    /// something for [`try_recv`](Self::try_recv) or [`recv_event`](Self::recv_event), and when receiving has ended; once
+    /// such a call found nothing, it is not until something comes (CAL-9, CAL-10).
+    ///
+    /// Call until there is nothing, then sleep. Readable is no promise: another thread may be faster, or what came is only for
+    /// the library. Do not read from it, and do not keep it longer than the receiver.
+    ///
+    /// It is made by the first call, and costs two descriptors of the process; until then it costs nothing.
+    ///
+    /// # Errors
+    /// What the system said, most likely that the process has too many descriptors open. Never again after a success.
+    ///
+    /// # Examples
+    /// ```
+    /// use lamq::{Receiver, Sender, link::Memory};
+    /// use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    ///
+    /// let space = Memory::new();
+    /// let receiver = Receiver::builder().link(space.clone()).bind("/watched")?;
+    /// let sender = Sender::builder().link(space).connect("/watched")?;
+    /// sender.send("three apples")?;
+    /// let message = loop {
+    ///     match receiver.try_recv() {
+    ///         Ok(message) => break message,
+    ///         Err(_) => poll(&mut [PollFd::new(receiver.try_as_fd()?, PollFlags::POLLIN)], PollTimeout::NONE)?,
+    ///     };
+    /// };
+    /// assert_eq!(&*message, b"three apples");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_as_fd(&self) -> io::Result<BorrowedFd<'_>> {
+        self.driver.descriptor()
+    }
+}
+
+/// The first use makes the descriptor.
+///
+/// # Panics
+/// `as_fd` and `as_raw_fd` panic if it cannot be made. Where that may happen, call [`Receiver::try_as_fd`] before.
+impl AsFd for Receiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.try_as_fd().expect("a descriptor to wait for messages can be made")
+    }
+}
+
+/// See [`AsFd`](#impl-AsFd-for-Receiver): the same descriptor, for event loops that want a number.
+impl AsRawFd for Receiver {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
