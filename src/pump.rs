@@ -171,7 +171,10 @@ impl State {
     /// Whether something may come that is to be served: a greeting, or more acknowledgements than the inbox has room for, so that
     /// the receiver could not say its last word.
     fn is_awaiting(&self) -> bool {
-        self.part != Part::Sender || self.core.frames_kept() > FRAMES_UNWATCHED || self.may_ask()
+        self.part != Part::Sender
+            || self.core.frames_kept() > FRAMES_UNWATCHED
+            || self.core.owes_gap()
+            || self.may_ask()
     }
 
     /// What the keeper does at a tick (CAL-6). Only when `away` may it take frames: nobody sleeps for them then.

@@ -300,6 +300,11 @@ impl SendWindow {
         self.max_message
     }
 
+    /// Whether a gap is not told yet, for want of credit (DRP-2).
+    pub const fn owes_gap(&self) -> bool {
+        self.dropped > 0
+    }
+
     /// The first number of the staged frame.
     pub fn staged(&self) -> Option<Number> {
         self.open.as_ref().map(OpenFrame::first)

@@ -2,9 +2,11 @@
 //!
 //! The other processes of a test are this binary again, in one of the [`process::ROLES`].
 
+mod conformance;
 mod crowd;
 mod flood;
 mod hostile;
+mod large;
 mod limits;
 mod names;
 mod owner;

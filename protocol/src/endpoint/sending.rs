@@ -104,6 +104,11 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.outbound.iter().filter_map(|(id, outbound)| Some((*id, outbound.window().staged()?)))
     }
 
+    /// Whether a gap is to be told as soon as credit comes (DRP-2).
+    pub fn owes_gap(&self) -> bool {
+        self.outbound.values().any(|outbound| outbound.ended().is_none() && outbound.window().owes_gap())
+    }
+
     /// How many frames are kept because they are not acknowledged, see [`SendWindow::frames_kept`](crate::send::SendWindow).
     pub fn frames_kept(&self) -> usize {
         self.outbound.values().map(|outbound| outbound.window().frames_kept()).sum()

@@ -13,6 +13,7 @@ mod credit;
 mod data;
 mod dropping;
 mod examples;
+mod fairness;
 mod forge;
 mod frames;
 mod greeting;
