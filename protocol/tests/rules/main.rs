@@ -6,6 +6,7 @@
 
 mod accepting;
 mod acknowledging;
+mod asking;
 mod bench;
 mod closing;
 mod credit;
@@ -23,6 +24,8 @@ mod net;
 mod receiving;
 mod replay;
 mod reserving;
+mod retransmitting;
+mod shapes;
 mod story;
 mod transmitting;
 mod violations;
