@@ -198,6 +198,12 @@ impl RecvWindow {
         self.granted = self.granted.max(self.bytes_delivered.saturating_add(self.window).saturating_add(excess));
     }
 
+    /// No further frame will be taken, and `lost` bytes of those received will never be handed out: what was granted beyond the
+    /// others is there for somebody else (LRG-2).
+    pub fn end_grant(&mut self, lost: u64) {
+        self.granted = self.granted.min(self.bytes_received - lost);
+    }
+
     /// A message of `length` bytes, or none in place of a gap, is handed to the application: all up to `number` is.
     pub fn deliver(&mut self, number: Number, length: u64) {
         debug_assert!(self.delivered < number && number <= self.received, "ACK-1");

@@ -144,9 +144,15 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// A data frame or a close, in its place or not. Returns whether we have that session.
     fn handle_placed(&mut self, session: SessionId, stamp: Stamp, frame: FrameNumber, placed: Placed<B>) -> bool {
         let Some(incoming) = self.open_session(session, stamp) else { return self.inbound.contains_key(&session) };
+        let is_close = matches!(placed, Placed::Close(_));
         match incoming.arrive(frame, placed) {
             Ok(Outcome::Taken(taken)) => self.take(session, stamp, taken),
-            Ok(Outcome::Kept) => self.counters.early += 1,
+            Ok(Outcome::Kept) => {
+                self.counters.early += 1;
+                if is_close {
+                    self.clock.witness(stamp); // LAM-3
+                }
+            }
             Ok(Outcome::Duplicate) => self.counters.duplicates += 1, // DAT-3
             Ok(Outcome::Dropped) => self.counters.too_early += 1,
             Err(reason) => self.sender_violated(session, reason),
@@ -198,16 +204,13 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             let accepted = match &reply {
                 Reply::Welcome(welcome) => outbound.handle_welcome(welcome),
                 Reply::Refusal(refusal) => outbound.handle_refusal(*refusal),
-                Reply::Acknowledgement(acknowledgement) => {
-                    let news = outbound.handle_acknowledgement(acknowledgement);
-                    outbound.window_mut().announce(&mut self.clock); // DRP-2
-                    news
-                }
+                Reply::Acknowledgement(acknowledgement) => outbound.handle_acknowledgement(acknowledgement),
                 Reply::Close(close) => {
                     outbound.handle_close(*close);
                     true
                 }
             };
+            outbound.window_mut().announce(&mut self.clock); // DRP-2: a welcome brings credit too
             if accepted {
                 self.clock.witness(stamp); // LAM-3
             } else {

@@ -167,6 +167,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Incoming<B> {
     /// No further frame will be taken: those that wait, and the beginning of a message, are of no use any more.
     pub(super) fn discard(&mut self) {
         self.early.clear();
-        self.pieces = Vec::new();
+        let pieces = std::mem::take(&mut self.pieces);
+        self.session.window_mut().end_grant(pieces.len() as u64);
     }
 }

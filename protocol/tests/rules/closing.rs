@@ -125,6 +125,17 @@ fn a_close_with_another_number_than_the_last_received_is_a_violation() {
     }
 }
 
+#[proves("CLO-1", "CRD-1")]
+#[test]
+fn a_close_needs_no_credit() {
+    let mut net = Net::greeted(Setup { slots: 3, ..Setup::default() });
+    net.send(0, "the one frame that it may send").unwrap();
+    net.close(0);
+    assert_eq!(net.receiver.inbox.len(), 2, "the message and the close");
+    net.pump();
+    assert_eq!(net.receiver.counters().violations, 0);
+}
+
 #[proves("CLO-4", "NUM-2")]
 #[test]
 fn a_sender_that_was_closed_accepts_nothing_more_and_says_why() {

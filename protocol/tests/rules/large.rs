@@ -9,10 +9,11 @@ use lamq_protocol::{
     Level, Number, Stamp,
     number::FrameNumber,
     send::NoRoom,
-    session::Departure,
-    wire::{EndReason, Fault, Frame, Item, OpenFrame, Shape, decode},
+    session::{Departure, Ended},
+    wire::{EndReason, Frame, Item, OpenFrame, Shape, decode},
 };
 use lamq_proves::proves;
+use proptest::prelude::*;
 
 const MORE: Shape = Shape { gap: 0, rest: false, more: true, void: false };
 const REST: Shape = Shape { gap: 0, rest: true, more: false, void: false };
@@ -66,33 +67,17 @@ fn the_first_piece_shares_its_frame_with_what_was_before_and_the_last_with_what_
     assert!(frames[1..3].iter().all(|data| data.buffer().len() == 512), "full");
 }
 
-#[proves("DAT-1", "DAT-2")]
 #[test]
-fn pieces_where_none_can_be_are_malformed() {
-    let entry = |frame: &[u8], record: usize| frame.len() - 4 * (2 - record);
-    let sound = records(1, 1, &[(Shape::default(), b"one"), (Shape::default(), b"two")]);
-    assert!(decode(sound.as_slice()).is_ok());
-    for (why, record, flags) in [
-        ("the rest of a message is not first", 1, 0x10),
-        ("a message goes on that is not last", 0, 0x20),
-        ("nothing, with a body", 0, 0x08),
-        ("an unknown flag", 0, 0x04),
-    ] {
-        let at = entry(&sound, record) + 3;
-        let forged = crate::forge::altered(sound.clone(), at, &[flags]);
-        assert_eq!(decode(forged.as_slice()).unwrap_err(), Fault::Field, "{why}");
-    }
-    let gap = |gap| Shape { gap, ..Shape::default() };
-    let mut open = OpenFrame::new(Vec::new(), 512, Number::new(1));
-    open.push(gap(2), b"x", Stamp::new(1));
-    let frame = open.seal(session(), FrameNumber::new(1), false); // message 3
-    assert!(decode(frame.as_slice()).is_ok());
-    for (why, first, gap) in
-        [("before the first number", 2_u64, 2_u64), ("no gap", 3, 0), ("far too many", 3, u64::MAX)]
-    {
-        let forged = crate::forge::altered(frame.clone(), 32, &first.to_le_bytes());
-        let forged = crate::forge::altered(forged, frame.len() - 8, &gap.to_le_bytes());
-        assert_eq!(decode(forged.as_slice()).unwrap_err(), Fault::Field, "{why}");
+fn a_few_bytes_at_the_end_of_a_frame_are_no_place_for_a_piece() {
+    for (staged, begins) in [(512 - 48 - 4 - 4 - 64, 2), (512 - 48 - 4 - 4 - 63, 3)] {
+        let mut bench = Bench::open(Level::Delivered, PLENTY, PLENTY);
+        for length in [1, staged, 1000] {
+            bench.push(length).unwrap();
+        }
+        bench.window.seal(false);
+        let frames = bench.leaving_data();
+        let begin = frames.iter().find(|data| data.ends_inside()).unwrap().frame().get();
+        assert_eq!(begin, begins, "behind {staged} bytes");
     }
 }
 
@@ -207,4 +192,96 @@ fn an_ask_says_what_is_needed_in_total_and_is_not_repeated_for_the_same() {
         _ => None,
     });
     assert_eq!(asks.collect::<Vec<_>>(), [(1, 2100)]);
+}
+
+#[proves("LRG-1")]
+#[test]
+fn each_message_of_a_frame_is_measured_by_itself() {
+    let mut net = Net::greeted(Setup { max_message: 10, ..Setup::default() });
+    let at_receiver = net.senders[0].at_receiver.unwrap();
+    let frames = [
+        records(1, 1, &[(Shape::default(), b"12345"), (MORE, b"123456")]),
+        records(2, 2, &[(REST, b"7890"), (Shape::default(), b"1234567890"), (MORE, b"1234567890")]),
+        records(3, 4, &[(REST, b"1")]),
+    ];
+    for (frame, violations) in frames.into_iter().zip([0, 0, 1]) {
+        net.give_receiver(crate::forge::altered(frame, 8, &at_receiver.get().to_le_bytes()));
+        assert_eq!(net.receiver.counters().violations, violations);
+    }
+    let seen: Vec<_> = std::iter::from_fn(|| net.recv()).collect();
+    assert_eq!(seen.len(), 4, "{seen:?}");
+    assert_eq!(seen[3], Seen::Departed(0, Departure::Violated(EndReason::TooLong), 3));
+}
+
+/// Something that a sender does, or its receiver.
+#[derive(Clone, Debug)]
+enum Step {
+    Send(usize),
+    Drop,
+    Flush,
+    Time,
+    Carry,
+    Read,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    const EDGES: &[usize] = &[0, 399, 400, 451, 452, 453, 459, 460, 461, 912, 919, 920, 921, 1000, 1001, 5000];
+    let length = prop_oneof![2 => 0..100_usize, 2 => 0..=5000_usize, 2 => prop::sample::select(EDGES)];
+    let step = prop_oneof![
+        6 => length.prop_map(Step::Send),
+        1 => Just(Step::Drop),
+        1 => Just(Step::Flush),
+        1 => Just(Step::Time),
+        2 => Just(Step::Carry),
+        2 => Just(Step::Read),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[proves("PRO-1", "DAT-2", "DRP-1", "LRG-2", "LIM-2")]
+    #[test]
+    fn whatever_the_lengths_all_arrives_whole_and_in_order(
+        steps in steps(), window in prop_oneof![500..2000_u64, Just(1 << 18)], slots in 3..12_u64,
+    ) {
+        let setup = Setup { window, slots, max_message: 5000, large_memory: 6000, ..Setup::default() };
+        let mut net = Net::greeted(setup);
+        let (mut expected, mut seen) = (Vec::new(), Vec::new());
+        for step in steps {
+            match step {
+                Step::Send(length) => {
+                    let body: Vec<_> = long(length + expected.len()).split_off(expected.len());
+                    let mut sent = net.send(0, &body);
+                    if sent.is_err() {
+                        seen.extend(net.recv_all());
+                        sent = net.send(0, &body);
+                    }
+                    prop_assert_eq!(sent, Ok(expected.len() as u64 + 1), "there is room when all was read");
+                    expected.push(Some(body));
+                }
+                Step::Drop => {
+                    net.drop_message(0).unwrap();
+                    expected.push(None);
+                }
+                Step::Flush => net.flush(0),
+                Step::Time => net.stage_timeout(0),
+                Step::Carry => net.pump(),
+                Step::Read => seen.extend(net.recv()),
+            }
+            prop_assert!(net.inbound(0).unwrap().window().excess_granted() <= 6000);
+        }
+        net.close(0);
+        seen.extend(net.recv_all());
+        let of = |seen| match seen {
+            Seen::Message(0, _, body) => vec![Some(body)],
+            Seen::Gap(0, first, last) => (first..=last).map(|_| None).collect(),
+            other => panic!("{other:?}"),
+        };
+        prop_assert_eq!(seen.pop(), Some(Seen::Departed(0, Departure::Left, expected.len() as u64)));
+        prop_assert_eq!(seen.into_iter().flat_map(of).collect::<Vec<_>>(), expected);
+        prop_assert_eq!(net.ended(0), Some(Ended::Finished));
+        prop_assert_eq!((net.receiver.core.senders().len(), net.receiver.counters().violations), (0, 0));
+    }
 }

@@ -5,8 +5,9 @@ use crate::{
     net::{Fate, Net, Seen, Setup},
 };
 use lamq_protocol::{
+    FrameNumber, Number, Stamp,
     session::{Departure, Ended},
-    wire::{EARLY_FRAMES, EndReason, Frame, decode},
+    wire::{Close, EARLY_FRAMES, EndReason, Frame, decode},
 };
 use lamq_proves::proves;
 use proptest::prelude::*;
@@ -112,6 +113,107 @@ fn a_sender_that_did_not_hear_of_the_end_is_told_again() {
         net.recv_all();
         assert_eq!(net.receiver.core.senders().len(), 0, "then it is forgotten");
     }
+}
+
+#[proves("RTX-1", "DAT-3", "PRO-1")]
+#[test]
+fn what_was_only_overtaken_and_sent_again_is_a_duplicate() {
+    let mut net = Net::pair();
+    net.receiver.inbox.fates.extend([Fate::Arrive, Fate::Arrive, Fate::Overtake(2)]);
+    for number in 1..=3 {
+        net.send(0, [number; 400]).unwrap();
+        net.stage_timeout(0);
+    }
+    net.take_at_receiver(1);
+    net.transmit_from_receiver(false);
+    net.take_at_sender(0, 1);
+    net.transmit_from_sender(0);
+    let seen = net.recv_all();
+    assert_eq!(seen, (1..=3).map(|n| Seen::Message(0, n.into(), vec![n; 400])).collect::<Vec<_>>());
+    assert_eq!(arrivals(&net), [3, 1, 2, 1, 2]);
+    assert_eq!((net.receiver.counters().duplicates, net.receiver.counters().violations), (2, 0));
+}
+
+#[proves("RTX-2", "LRG-4")]
+#[test]
+fn each_frame_of_a_session_may_be_the_one_that_is_lost() {
+    for (to_receiver, lost) in [true, false].into_iter().flat_map(|to| (0..8).map(move |lost| (to, lost))) {
+        let mut net = Net::new(Setup { lossy: true, window: 1000, max_message: 3000, ..Setup::default() });
+        let inbox = if to_receiver { &mut net.receiver.inbox } else { &mut net.senders[0].node.inbox };
+        inbox.fates = (0..lost).map(|_| Fate::Arrive).chain([Fate::Lose]).collect();
+        let mut seen = Vec::new();
+        net.connect(0);
+        let mut carry = |net: &mut Net| {
+            for _ in 0..3 {
+                seen.extend(net.recv_all());
+                net.answer_timeout(0);
+            }
+        };
+        carry(&mut net);
+        net.send(0, "one").unwrap();
+        carry(&mut net);
+        assert!(net.send(0, [2; 2000]).is_err(), "it asks");
+        carry(&mut net);
+        net.send(0, [2; 2000]).unwrap();
+        net.close(0);
+        carry(&mut net);
+        let messages = [Seen::Message(0, 1, b"one".to_vec()), Seen::Message(0, 2, vec![2; 2000])];
+        let expected = [vec![Seen::Joined(0)], messages.to_vec(), vec![Seen::Departed(0, Departure::Left, 2)]].concat();
+        assert_eq!(seen, expected, "frame {lost}, to the receiver: {to_receiver}");
+        assert_eq!(net.ended(0), Some(Ended::Finished), "frame {lost}, to the receiver: {to_receiver}");
+    }
+}
+
+#[proves("RTX-2")]
+#[test]
+fn lost_credit_and_a_lost_refusal_are_asked_for() {
+    let mut net = Net::greeted(Setup { lossy: true, slots: 3, ..Setup::default() });
+    net.send(0, "one").unwrap();
+    assert!(net.send(0, "two").is_err());
+    net.senders[0].node.inbox.fates.extend([Fate::Lose; 4]);
+    net.recv_all();
+    assert!(net.send(0, "two").is_err());
+    net.senders[0].node.inbox.fates.clear();
+    net.answer_timeout(0);
+    net.recv_all();
+    assert_eq!(net.send(0, "two"), Ok(2));
+    let mut net = Net::new(Setup { lossy: true, max_sessions: 0, ..Setup::default() });
+    net.senders[0].node.inbox.fates.push_back(Fate::Lose);
+    net.greet(0);
+    assert_eq!(net.ended(0), None);
+    net.answer_timeout(0);
+    net.pump();
+    assert!(matches!(net.ended(0), Some(Ended::Refused(_))));
+    assert!(!net.senders[0].outbound().awaits_something());
+}
+
+#[proves("RTX-2")]
+#[test]
+fn who_closes_before_its_greeting_is_answered_greets_again() {
+    for to_receiver in [true, false] {
+        let mut net = Net::new(Setup { lossy: true, ..Setup::default() });
+        let inbox = if to_receiver { &mut net.receiver.inbox } else { &mut net.senders[0].node.inbox };
+        inbox.fates.push_back(Fate::Lose);
+        net.greet(0);
+        net.close(0);
+        net.pump();
+        assert_eq!(net.ended(0), None);
+        net.answer_timeout(0);
+        assert_eq!(net.recv_all(), [Seen::Joined(0), Seen::Departed(0, Departure::Left, 0)]);
+        assert_eq!(net.ended(0), Some(Ended::Finished));
+    }
+}
+
+#[proves("LAM-3", "RTX-3")]
+#[test]
+fn a_close_that_comes_early_raises_the_clock_too() {
+    let mut net = Net::pair();
+    let session = net.senders[0].at_receiver.unwrap();
+    let close = Close { last: Number::new(1), reason: EndReason::Finished, frame: FrameNumber::new(2) };
+    net.give_receiver(close.encode(session, Stamp::new(500)));
+    net.give_receiver(data(session, 1, 1, &[b"x"]));
+    while net.recv().is_some() {}
+    assert!(net.receiver.core.now() >= Stamp::new(500), "{}", net.receiver.core.now());
 }
 
 fn fates() -> impl Strategy<Value = Vec<Fate>> {
