@@ -54,6 +54,27 @@ fn rendezvous_hands_over_nothing_before_the_receiver_begins() {
 }
 
 #[test]
+fn backpressure_tries_all_three_and_shows_the_gap() {
+    let (pid, output) = run("backpressure");
+    let lines: Vec<_> = text_of(&output).lines().collect();
+    assert_eq!(
+        lines[0],
+        "wait: 10 messages were taken, the next one came back: timed out: the receiver is alive but gave no credit in time"
+    );
+    assert_eq!(lines[1], "fail: no room: the receiver has granted no credit for it yet");
+    assert_eq!(
+        lines[2..],
+        [
+            "drop: Dropped(11)",
+            "the receiver is told that 11 to 11 were dropped",
+            "the sender has left; its last number was 12",
+            "after that: Accepted(12)",
+        ]
+    );
+    demand_gone(&format!("/lamq-backpressure-{pid}"));
+}
+
+#[test]
 fn ten_integers_are_printed_as_they_come() {
     let (pid, output) = run("ten_integers");
     let text = text_of(&output);

@@ -101,7 +101,9 @@ fn two_streams<L: Link + Clone + 'static>(ground: &Ground<L>) {
         }
     }
     assert_eq!((last, left), ([MESSAGES; 2], 2));
-    senders.into_iter().for_each(|sender| sender.join().unwrap());
+    for sender in senders {
+        sender.join().unwrap();
+    }
 }
 
 /// A synchronous send returns when its message was taken, and not before.
