@@ -20,6 +20,30 @@
 //! sending.join().unwrap();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Settings
+//!
+//! Every setting of the builders, and what it is if nobody sets it:
+//!
+//! | setting | default | |
+//! |---|---|---|
+//! | [`SenderBuilder::link`], [`ReceiverBuilder::link`] | [`link::Posix`] | where the queue lives |
+//! | [`SenderBuilder::wait`] | 10 s | how long to wait for a receiver |
+//! | [`SenderBuilder::level`] | [`Level::Delivered`] | what a flush waits for |
+//! | [`SenderBuilder::retain`] | 1 MiB | most unacknowledged bytes kept |
+//! | [`SenderBuilder::linger`], [`ReceiverBuilder::linger`] | 5 s | how long a drop waits for last words |
+//! | [`SenderBuilder::spin`], [`ReceiverBuilder::spin`] | 50 µs, 0 on a single core | how long to look before a sleep |
+//! | [`SenderBuilder::typed`], [`ReceiverBuilder::typed`] | bytes | values of a type instead |
+//! | [`ReceiverBuilder::slots`] | 10 | frames that the inbox holds |
+//! | [`ReceiverBuilder::frame_size`] | 8192 bytes | of each frame |
+//! | [`ReceiverBuilder::window`] | 256 KiB | most bytes held for one sender |
+//! | [`ReceiverBuilder::max_senders`] | 1024 | senders at a time |
+//! | [`ReceiverBuilder::max_message_size`] | 16 MiB | the longest message taken |
+//! | [`ReceiverBuilder::large_memory`] | 64 MiB | most bytes held for messages beyond the windows |
+//! | [`ReceiverBuilder::manual_acknowledge`] | when the next is asked for | when a message counts as processed |
+//! | [`ReceiverBuilder::end_with_last_sender`] | never | when receiving ends |
+//!
+//! The inbox of a sender, for answers, has 10 slots of 512 bytes.
 #![forbid(unsafe_code)]
 
 #[cfg(not(target_os = "linux"))]
