@@ -5,7 +5,8 @@ use crate::{
     net::{Fate, Net, Seen, Setup},
 };
 use lamq_protocol::{
-    FrameNumber, Number, Stamp,
+    FrameNumber, Level, Number, Stamp,
+    send::Manner,
     session::{Departure, Ended},
     wire::{Close, EARLY_FRAMES, EndReason, Frame, decode},
 };
@@ -187,6 +188,24 @@ fn lost_credit_and_a_lost_refusal_are_asked_for() {
     assert!(!net.senders[0].outbound().awaits_something());
 }
 
+#[proves("RTX-2", "ACK-8")]
+#[test]
+fn a_delivery_that_is_waited_for_is_asked_about_whatever_the_level() {
+    let mut net = Net::greeted(Setup { lossy: true, level: Level::Received, ..Setup::default() });
+    net.send_as(0, "x", Manner { awaited: true, ..Manner::default() }).unwrap();
+    net.pump();
+    net.transmit_from_receiver(true);
+    net.take_at_sender(0, 1);
+    assert_eq!(net.senders[0].outbound().window().settled().get(), 1);
+    net.senders[0].node.inbox.fates.extend([Fate::Lose; 4]);
+    net.recv_all();
+    net.senders[0].node.inbox.fates.clear();
+    net.answer_timeout(0);
+    net.recv_all();
+    assert_eq!(net.senders[0].outbound().window().acknowledged().delivered.get(), 1);
+    assert!(!net.senders[0].outbound().awaits_something());
+}
+
 #[proves("RTX-2")]
 #[test]
 fn who_closes_before_its_greeting_is_answered_greets_again() {
@@ -202,24 +221,6 @@ fn who_closes_before_its_greeting_is_answered_greets_again() {
         assert_eq!(net.recv_all(), [Seen::Joined(0), Seen::Departed(0, Departure::Left, 0)]);
         assert_eq!(net.ended(0), Some(Ended::Finished));
     }
-}
-
-#[proves("LIM-2", "RTX-3")]
-#[test]
-fn what_waits_for_a_missing_frame_is_let_go_when_the_session_ends() {
-    let mut net = Net::new(Setup::default());
-    net.connect(0);
-    net.transmit_from_sender(0);
-    net.take_at_receiver(1);
-    let mut core: Endpoint<Arc<[u8]>> = Endpoint::new(net.receiver.core.settings().clone());
-    let arrival = core.handle_frame(net.receiver.handled[0].clone().into()).unwrap();
-    let session = SessionId::new(7).unwrap();
-    core.accept(&arrival.greeting, session);
-    let early: Arc<[u8]> = data(session, 2, 2, &[b"x"]).into();
-    core.handle_frame(early.clone());
-    assert_eq!(Arc::strong_count(&early), 2);
-    core.handle_death(session);
-    assert_eq!(Arc::strong_count(&early), 1);
 }
 
 #[proves("LAM-3", "RTX-3")]

@@ -16,6 +16,7 @@ mod examples;
 mod forge;
 mod frames;
 mod greeting;
+mod holding;
 mod hostile;
 mod large;
 mod logical_time;
