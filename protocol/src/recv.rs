@@ -169,10 +169,12 @@ impl RecvWindow {
     }
 
     /// The sender asks where we stand, and perhaps for credit. Returns whether this is the latest question so far.
-    pub fn handle_ask(&mut self, Ask { question, bytes }: Ask) -> bool {
+    /// An honest sender wants no more than it was granted and one message of at most `max_message` bytes; for more, those who
+    /// ask after it would wait for ever.
+    pub fn handle_ask(&mut self, Ask { question, bytes }: Ask, max_message: u64) -> bool {
         let news = question > self.question;
         self.question = self.question.max(question);
-        self.wanted = self.wanted.max(bytes);
+        self.wanted = self.wanted.max(bytes.min(self.told.byte_credit.saturating_add(max_message)));
         news
     }
 

@@ -126,12 +126,13 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
 
     /// Returns whether we have that session.
     fn handle_ask(&mut self, session: SessionId, stamp: Stamp, ask: Ask) -> bool {
+        let max_message = self.settings.max_message.into();
         let Some(incoming) = self.open_session(session, stamp) else {
             let Some(incoming) = self.inbound.get_mut(&session) else { return false };
-            _ = incoming.session.handle_ask(ask); // counted as for an unknown session
+            _ = incoming.session.handle_ask(ask, max_message); // counted as for an unknown session
             return true;
         };
-        let news = incoming.session.handle_ask(ask);
+        let news = incoming.session.handle_ask(ask, max_message);
         let wants = incoming.session.window().wants();
         self.counters.stale_asks += u64::from(!news);
         if wants && !self.asking.contains(&session) {

@@ -128,8 +128,8 @@ impl Inbound {
     /// The sender asks where we stand, and perhaps for credit. It may do so after its close, if that may be lost (RTX-2).
     ///
     /// Returns whether it was news.
-    pub fn handle_ask(&mut self, ask: Ask) -> bool {
-        self.window.handle_ask(ask)
+    pub fn handle_ask(&mut self, ask: Ask, max_message: u64) -> bool {
+        self.window.handle_ask(ask, max_message)
     }
 
     /// Something came for a session that takes no more: on a link that loses frames the sender may not know (RTX-4).

@@ -137,7 +137,7 @@ fn the_ask_is_what_we_send_and_understand() {
 
 #[test]
 fn the_close_is_what_we_send_and_understand() {
-    let close = Close { last: Number::new(9), reason: EndReason::Finished, frame: FrameNumber::new(5) };
-    let encoded = close.encode(data_session(), Stamp::new(32));
-    assert_example("close", &encoded, Some(data_session()), 32, &Frame::Close(close));
+    let close = Close { last: Number::new(11), reason: EndReason::Finished, frame: FrameNumber::new(7) };
+    let encoded = close.encode(data_session(), Stamp::new(34));
+    assert_example("close", &encoded, Some(data_session()), 34, &Frame::Close(close));
 }

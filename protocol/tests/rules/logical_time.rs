@@ -8,7 +8,7 @@ use lamq_protocol::{
     Event, FrameNumber, Number, Stamp,
     lamport::MAX_LEAD,
     session::{Departure, Ended},
-    wire::{Close, EndReason, Fault, Frame, Greeting, Refusal, RefusalReason, decode},
+    wire::{Ask, Close, EndReason, Fault, Frame, Greeting, Refusal, RefusalReason, decode},
 };
 use lamq_proves::proves;
 
@@ -76,6 +76,10 @@ fn every_accepted_frame_raises_the_clock_to_its_stamp() {
     let more = acknowledgement(0, [0, 0, 0, 99, 1 << 20]).encode(net.senders[1].session, Stamp::new(50));
     net.give_sender(1, more);
     assert_eq!(net.senders[1].node.core.now().get(), 50, "an acknowledgement");
+    let ask = Ask { question: 1, bytes: 0 }.encode(net.senders[1].at_receiver.unwrap(), Stamp::new(45));
+    let mut asked = net.clone();
+    asked.give_receiver(ask);
+    assert_eq!(asked.receiver.core.now().get(), 45, "an ask");
     net.close(1);
     net.recv_all();
     assert_eq!(net.receiver.core.now().get(), 50, "a close of a sender");

@@ -5,7 +5,8 @@ use crate::{
     net::{Fate, Net, Seen, Setup},
 };
 use lamq_protocol::{
-    FrameNumber, Number, Stamp,
+    FrameNumber, Level, Number, Stamp,
+    send::Manner,
     session::{Departure, Ended},
     wire::{Close, EARLY_FRAMES, EndReason, Frame, decode},
 };
@@ -184,6 +185,24 @@ fn lost_credit_and_a_lost_refusal_are_asked_for() {
     net.answer_timeout(0);
     net.pump();
     assert!(matches!(net.ended(0), Some(Ended::Refused(_))));
+    assert!(!net.senders[0].outbound().awaits_something());
+}
+
+#[proves("RTX-2", "ACK-8")]
+#[test]
+fn a_delivery_that_is_waited_for_is_asked_about_whatever_the_level() {
+    let mut net = Net::greeted(Setup { lossy: true, level: Level::Received, ..Setup::default() });
+    net.send_as(0, "x", Manner { awaited: true, ..Manner::default() }).unwrap();
+    net.pump();
+    net.transmit_from_receiver(true);
+    net.take_at_sender(0, 1);
+    assert_eq!(net.senders[0].outbound().window().settled().get(), 1);
+    net.senders[0].node.inbox.fates.extend([Fate::Lose; 4]);
+    net.recv_all();
+    net.senders[0].node.inbox.fates.clear();
+    net.answer_timeout(0);
+    net.recv_all();
+    assert_eq!(net.senders[0].outbound().window().acknowledged().delivered.get(), 1);
     assert!(!net.senders[0].outbound().awaits_something());
 }
 

@@ -17,6 +17,7 @@ mod fairness;
 mod forge;
 mod frames;
 mod greeting;
+mod holding;
 mod hostile;
 mod large;
 mod logical_time;

@@ -99,6 +99,19 @@ fn the_pieces_of_a_message_follow_each_other_without_anything_between_them() {
     assert_eq!(piece(&mut window, 6, 6, false, false), Ok(Verdict::Next));
 }
 
+#[proves("CLO-3")]
+#[test]
+fn nothing_follows_a_close() {
+    let mut window = four_received();
+    for last in [3, 5] {
+        assert_eq!(window.clone().take_close(Number::new(last)), Err(EndReason::Final));
+    }
+    assert_eq!(window.take_close(Number::new(4)), Ok(()));
+    assert_eq!((window.expected().get(), window.current(1).frames.get()), (4, 3), "it has a place among the frames");
+    assert_eq!(window.clone().take_close(Number::new(4)), Err(EndReason::Final));
+    assert_eq!(arrive(&mut window, 4, 5, &[b"5"]), Err(EndReason::Sequence));
+}
+
 #[proves("CRD-5")]
 #[test]
 fn data_beyond_the_granted_credit_is_a_violation() {

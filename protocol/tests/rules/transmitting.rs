@@ -138,6 +138,23 @@ fn an_impossible_acknowledgement_is_a_violation() {
     }
 }
 
+#[proves("ACK-6", "CRD-1")]
+#[test]
+fn a_message_in_pieces_is_transmitted_and_received_with_its_last_one() {
+    let mut bench = Bench::open(Level::Received, 2, PLENTY);
+    bench.push(1200).unwrap();
+    bench.window.seal(false);
+    assert_eq!(bench.transmit(), [(1, 1), (1, 1)], "the third frame has no credit");
+    assert_eq!(bench.window.transmitted(), Number::NONE);
+    let ends = acknowledgement(2, [1, 0, 0, 9, PLENTY]);
+    assert_eq!(bench.window.clone().acknowledge(&ends), Err(EndReason::Acknowledgement), "its end has not left");
+    bench.hear([0, 0, 0, 9, PLENTY]);
+    assert_eq!((bench.window.frames_kept(), bench.transmit().len()), (3, 1));
+    assert_eq!(bench.window.transmitted(), Number::new(1));
+    bench.hear([1, 0, 0, 9, PLENTY + 1]);
+    assert_eq!(bench.window.frames_kept(), 0);
+}
+
 #[proves("ACK-7")]
 #[test]
 fn a_frame_is_kept_until_its_last_record_is_acknowledged_at_the_level() {
