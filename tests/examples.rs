@@ -57,20 +57,19 @@ fn rendezvous_hands_over_nothing_before_the_receiver_begins() {
 fn backpressure_tries_all_three_and_shows_the_gap() {
     let (pid, output) = run("backpressure");
     let lines: Vec<_> = text_of(&output).lines().collect();
-    assert_eq!(
-        lines[0],
-        "wait: 10 messages were taken, the next one came back: timed out: the receiver is alive but gave no credit in time"
-    );
+    // As many as the window has room for, or fewer on a machine that is so busy that credit comes late.
+    let taken: u64 = lines[0].split(' ').nth(1).unwrap().parse().unwrap();
+    assert!((1..=10).contains(&taken), "{lines:?}");
+    assert!(lines[0].ends_with("came back: timed out: the receiver is alive but gave no credit in time"), "{lines:?}");
     assert_eq!(lines[1], "fail: no room: the receiver has granted no credit for it yet");
-    assert_eq!(
-        lines[2..],
-        [
-            "drop: Dropped(11)",
-            "the receiver is told that 11 to 11 were dropped",
-            "the sender has left; its last number was 12",
-            "after that: Accepted(12)",
-        ]
-    );
+    let (gap, last) = (taken + 1, taken + 2);
+    let rest = [
+        format!("drop: Dropped({gap})"),
+        format!("the receiver is told that {gap} to {gap} were dropped"),
+        format!("the sender has left; its last number was {last}"),
+        format!("after that: Accepted({last})"),
+    ];
+    assert_eq!(lines[2..], rest);
     demand_gone(&format!("/lamq-backpressure-{pid}"));
 }
 
