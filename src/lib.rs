@@ -37,13 +37,14 @@ mod pool;
 mod pump;
 mod random;
 mod receiver;
+mod select;
 mod sender;
 mod sync;
 
 pub use connect::SenderBuilder;
 pub use error::{
-    BindError, ConnectError, Disconnected, Distrust, FlushError, FlushFailure, OpenError, RecvError, RecvTimeoutError,
-    SendError, SendFailure, TryRecvError,
+    BindError, ConnectError, Disconnected, Distrust, FlushError, FlushFailure, OpenError, ReadyTimeoutError, RecvError,
+    RecvTimeoutError, SendError, SendFailure, TryReadyError, TryRecvError,
 };
 pub use lamq_protocol::{
     Level,
@@ -54,6 +55,7 @@ pub use limits::LimitHit;
 pub use message::{Event, Message};
 pub use name::{InvalidName, QueueName};
 pub use receiver::{Receiver, ReceiverBuilder};
+pub use select::Select;
 pub use sender::{Receipt, SendSyncError, Sender, SenderStats, Ticket};
 
 #[cfg(doctest)]

@@ -8,6 +8,7 @@ mod limits;
 mod names;
 mod owner;
 mod process;
+mod select;
 mod storm;
 mod tap;
 mod trust;

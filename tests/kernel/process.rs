@@ -1,6 +1,6 @@
 //! Other processes: this binary again, in a role.
 
-use crate::{flood, limits, names, owner, trust, wire, world::WATCHDOG};
+use crate::{flood, limits, names, owner, select, trust, wire, world::WATCHDOG};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::{Gid, Pid, Uid, geteuid, setgid, setgroups, setuid},
@@ -30,6 +30,7 @@ const ROLES: &[(&str, Role)] = &[
     ("own-as-nobody", trust::own_as_nobody),
     ("produce", flood::produce),
     ("receive", owner::receive),
+    ("speak", select::speak),
     ("use-as-nobody", trust::use_as_nobody),
 ];
 
