@@ -290,3 +290,13 @@ pub enum RecvTimeoutError {
     #[error("the last sender is gone, or the receiver was closed")]
     Disconnected,
 }
+
+/// Why [`Select::try_ready`](crate::Select::try_ready) names no receiver: none has anything at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no receiver has anything")]
+pub struct TryReadyError;
+
+/// Why [`Select::ready_timeout`](crate::Select::ready_timeout) names no receiver: none had anything in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no receiver had anything in time")]
+pub struct ReadyTimeoutError;

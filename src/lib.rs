@@ -62,14 +62,15 @@ mod pool;
 mod pump;
 mod random;
 mod receiver;
+mod select;
 mod sender;
 mod sync;
 pub mod typed;
 
 pub use connect::{Pong, SenderBuilder, ping};
 pub use error::{
-    BindError, ConnectError, Disconnected, Distrust, FlushError, FlushFailure, OpenError, RecvError, RecvTimeoutError,
-    SendError, SendFailure, TryRecvError,
+    BindError, ConnectError, Disconnected, Distrust, FlushError, FlushFailure, OpenError, ReadyTimeoutError, RecvError,
+    RecvTimeoutError, SendError, SendFailure, TryReadyError, TryRecvError,
 };
 pub use lamq_protocol::{
     Level,
@@ -80,6 +81,7 @@ pub use limits::LimitHit;
 pub use message::{Event, Message};
 pub use name::{InvalidName, QueueName};
 pub use receiver::{Receiver, ReceiverBuilder};
+pub use select::Select;
 pub use sender::{Permit, Receipt, SendSyncError, Sender, SenderStats, Sent, Ticket};
 
 #[cfg(doctest)]

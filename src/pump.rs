@@ -30,6 +30,8 @@ mod poller;
 mod spin;
 
 pub(crate) use driver::Driver;
+pub(crate) use poller::sleep_on;
+pub(crate) use spin::Spin;
 
 /// What the lock protects.
 #[derive(Debug)]

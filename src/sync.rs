@@ -5,7 +5,7 @@ mod role;
 pub(crate) use role::{Role, Upkeep, World};
 pub(crate) use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
 };
 
 #[cfg(not(lamq_loom))]

@@ -95,3 +95,22 @@ fn typed_hands_over_orders_of_two_kinds() {
 fn threads_share_both_ends() {
     assert_eq!(text_of(&run("threads").1), "3000 pieces of work, each done once\n");
 }
+
+#[test]
+fn select_serves_two_queues_in_one_thread() {
+    let (pid, output) = run("select");
+    let mut lines: Vec<_> = text_of(&output).lines().collect();
+    lines.sort_unstable();
+    let expected = [
+        "order 1: apples",
+        "order 2: apples",
+        "order 3: apples",
+        "return 1: pears",
+        "return 2: pears",
+        "return 3: pears",
+    ];
+    assert_eq!(lines, expected);
+    for queue in ["orders", "returns"] {
+        demand_gone(&format!("/lamq-{queue}-{pid}"));
+    }
+}

@@ -1,6 +1,6 @@
 //! An endpoint that has nothing to do sleeps. The only test of its process, so that all threads are its own.
 
-use lamq::{Receiver, Sender, link::Memory};
+use lamq::{Receiver, Select, Sender, link::Memory};
 use std::{
     fs,
     time::{Duration, Instant},
@@ -60,6 +60,18 @@ fn idle_endpoints_do_not_wake_up() {
     });
     wait_until_idle(); // the keeper again, with messages in memory
     assert_eq!(receiver.try_recv().unwrap().number(), 3);
+    wait_until_idle();
+    while receiver.try_recv().is_ok() {}
+    std::thread::scope(|scope| {
+        let selecting = scope.spawn(|| {
+            let mut select = Select::new();
+            select.recv(&receiver).unwrap();
+            select.ready()
+        });
+        wait_until_idle(); // it waits, and the keeper too
+        sender.send("x").unwrap();
+        assert_eq!(selecting.join().unwrap(), 0);
+    });
     wait_until_idle();
     drop(sender);
     wait_until_idle();

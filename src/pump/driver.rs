@@ -69,6 +69,11 @@ impl Driver {
         poller.beacon().map_or_else(|| self.call(|_| poller.light_beacon()), Ok)
     }
 
+    /// How long a thread looks before it sleeps.
+    pub(crate) fn spin(&self) -> Duration {
+        self.shared.poller.spin()
+    }
+
     /// Whether this is the process that made it, and no forked child, which has the descriptors but not the sessions.
     pub(crate) fn is_ours(&self) -> bool {
         self.process == process_id()

@@ -63,6 +63,10 @@ impl Poller {
         Arc::clone(&self.epoll)
     }
 
+    pub(super) const fn spin(&self) -> Duration {
+        self.spin.time()
+    }
+
     pub(super) fn inbox(&self) -> BorrowedFd<'_> {
         self.inbox.as_fd()
     }
@@ -79,12 +83,14 @@ impl Poller {
     }
 }
 
-/// Sleeps until one of them is readable, after it has looked for a while. A signal ends the sleep early, and whoever sleeps looks
-/// again.
-fn sleep_on(fds: &mut [PollFd<'_>], spin: Option<&Spin>, deadline: Deadline) {
-    if spin.is_some_and(|spin| spin.finds(deadline, || poll(fds, PollTimeout::ZERO) != Ok(0))) {
-        return;
+/// Looks for a while, then sleeps until one of them is readable. A signal ends the sleep early, and whoever sleeps looks again.
+pub(crate) fn sleep_on(fds: &mut [PollFd<'_>], spin: &Spin, deadline: Deadline) {
+    if !spin.finds(deadline, || poll(fds, PollTimeout::ZERO) != Ok(0)) {
+        sleep_at_once(fds, deadline);
     }
+}
+
+fn sleep_at_once(fds: &mut [PollFd<'_>], deadline: Deadline) {
     let timeout = match deadline.remaining() {
         // Rounded up: waking before the deadline would only mean another round.
         Some(left) => PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX),
@@ -113,7 +119,7 @@ impl World<State> for Poller {
 
     fn sleep(&self, again: Option<Duration>, deadline: Deadline) {
         let deadline = again.map_or(deadline, |again| deadline.at_most(again));
-        sleep_on(&mut [readable(&self.inbox), readable(&self.epoll.0)], Some(&self.spin), deadline);
+        sleep_on(&mut [readable(&self.inbox), readable(&self.epoll.0)], &self.spin, deadline);
     }
 
     fn interrupt(&self) {
@@ -152,7 +158,7 @@ impl World<State> for Poller {
 
     fn watch(&self, again: Option<Duration>) {
         let deadline = again.map_or(Deadline::Never, Deadline::after);
-        sleep_on(&mut [readable(&self.inbox), readable(&self.epoll.0), readable(&self.evict)], None, deadline);
+        sleep_at_once(&mut [readable(&self.inbox), readable(&self.epoll.0), readable(&self.evict)], deadline);
     }
 
     fn evict(&self) {

@@ -18,7 +18,7 @@ const AGAIN: u32 = 64;
 
 /// How long to look before a sleep, while that pays.
 #[derive(Debug)]
-pub(super) struct Spin {
+pub(crate) struct Spin {
     time: Duration,
     /// Sleeps since looking found something.
     misses: AtomicU32,
@@ -26,7 +26,7 @@ pub(super) struct Spin {
 
 impl Spin {
     /// For `time`, by default [`DEFAULT`], or not at all where nobody can send while we look.
-    pub(super) fn new(time: Option<Duration>) -> Self {
+    pub(crate) fn new(time: Option<Duration>) -> Self {
         let time = time.unwrap_or_else(|| {
             let alone = thread::available_parallelism().is_ok_and(|processors| processors.get() == 1);
             if alone { Duration::ZERO } else { DEFAULT }
@@ -34,8 +34,13 @@ impl Spin {
         Self { time, misses: AtomicU32::new(0) }
     }
 
+    /// How long at most.
+    pub(crate) const fn time(&self) -> Duration {
+        self.time
+    }
+
     /// Whether `look` found something before the time or the deadline was over; false without a look when it is not the time for it.
-    pub(super) fn finds(&self, deadline: Deadline, mut look: impl FnMut() -> bool) -> bool {
+    pub(crate) fn finds(&self, deadline: Deadline, mut look: impl FnMut() -> bool) -> bool {
         if self.time.is_zero() {
             return false;
         }

@@ -4,6 +4,7 @@ use super::Receiver;
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+    time::Duration,
 };
 
 impl Receiver {
@@ -39,6 +40,23 @@ impl Receiver {
     /// ```
     pub fn try_as_fd(&self) -> io::Result<BorrowedFd<'_>> {
         self.driver.descriptor()
+    }
+
+    /// Whether a call would find something. As such a call would, it says that the application is done with what it got before.
+    pub(crate) fn has_news(&self) -> bool {
+        self.driver.call(|state| {
+            if !state.has_news() {
+                // There is none: what counts is to have asked.
+                state.core.next_event();
+                state.step();
+            }
+            state.has_news()
+        })
+    }
+
+    /// How long to look before a sleep.
+    pub(crate) fn spin(&self) -> Duration {
+        self.driver.spin()
     }
 }
 

@@ -12,6 +12,7 @@ mod names;
 mod owner;
 mod ping;
 mod process;
+mod select;
 mod storm;
 mod tap;
 mod trust;

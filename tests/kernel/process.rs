@@ -1,6 +1,6 @@
 //! Other processes: this binary again, in a role.
 
-use crate::{conformance, crowd, flood, limits, names, owner, ping, trust, typed, wire, world::WATCHDOG};
+use crate::{conformance, crowd, flood, limits, names, owner, ping, select, trust, typed, wire, world::WATCHDOG};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::{Gid, Pid, Uid, geteuid, setgid, setgroups, setuid},
@@ -38,6 +38,7 @@ const ROLES: &[(&str, Role)] = &[
     ("receive", owner::receive),
     ("send-over-faults", conformance::send_over_faults),
     ("send-orders", typed::send_orders),
+    ("speak", select::speak),
     ("use-as-nobody", trust::use_as_nobody),
 ];
 
