@@ -70,7 +70,7 @@ on_every_link! { two_streams a_rendezvous a_flush no_room long_messages a_receiv
 
 /// Two senders at once, messages of every length: each stream arrives whole and in order, then its end.
 fn two_streams<L: Link + Clone + 'static>(ground: &Ground<L>) {
-    const MESSAGES: u64 = 100;
+    const MESSAGES: u64 = 40;
     let receiver = ground.receiver().end_with_last_sender().bind(ground.name.as_str()).unwrap();
     let senders = [0_u8, 1].map(|mark| {
         let ground = ground.clone();
@@ -211,7 +211,7 @@ fn a_receiver_that_leaves<L: Link + Clone + 'static>(ground: &Ground<L>) {
 pub(crate) fn send_over_faults(name: &str) {
     let link = Faulty::new(Posix, Faults { seed: 11, ..FAULTS });
     let sender = Sender::builder().wait(WATCHDOG).link(link).connect(name).unwrap();
-    for number in 0..200_u64 {
+    for number in 0..100_u64 {
         sender.send_timeout(number.to_le_bytes().repeat(20), WATCHDOG).unwrap();
     }
     sender.close(WATCHDOG).unwrap();
@@ -225,7 +225,7 @@ fn across_processes_a_stream_arrives_whole_over_a_link_with_faults() {
     let builder = Receiver::builder().link(Faulty::new(Posix, FAULTS)).slots(4).frame_size(512);
     let receiver = builder.end_with_last_sender().bind(name.as_str()).unwrap();
     let sender = Process::start("send-over-faults", name.as_str());
-    for number in 0..200_u64 {
+    for number in 0..100_u64 {
         assert_eq!(*receiver.recv_timeout(WATCHDOG).unwrap(), number.to_le_bytes().repeat(20));
     }
     assert!(receiver.recv_timeout(WATCHDOG).is_err(), "the end");
