@@ -298,6 +298,13 @@ impl State {
         }
     }
 
+    /// As [`step`](Self::step), and reads the inbox empty.
+    pub(crate) fn take_all(&mut self) {
+        self.drain();
+        self.step();
+        self.progressed |= self.core.has_event();
+    }
+
     /// Looks at everything rare without waiting: room in peers' inboxes, deaths. Returns whether something happened.
     pub(crate) fn look_around(&mut self) -> bool {
         let mut events = [EpollEvent::empty(); 16];

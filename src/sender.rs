@@ -137,6 +137,26 @@ impl Sender {
         self.session.max_message_size
     }
 
+    /// How many messages were sent that are not known to be delivered. Never waits. When the session is over it says of how many it
+    /// is unknown.
+    pub fn len(&self) -> usize {
+        let stats = self.stats();
+        usize::try_from(stats.sent - stats.delivered).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the receiving application was handed every message that was sent, as far as is known. Never waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether [`try_send`](Self::try_send) of a message of `length` bytes would find room at present. Never waits.
+    ///
+    /// There is no capacity in numbers: what a sender may have on its way depends on the bytes and the frames that the receiver has
+    /// granted, which shrink and grow with the number of its senders, and on what it may [retain](SenderBuilder::retain).
+    pub fn has_room(&self, length: usize) -> bool {
+        self.session.has_room(length)
+    }
+
     /// What was sent and acknowledged so far.
     pub fn stats(&self) -> SenderStats {
         self.session.stats()

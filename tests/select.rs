@@ -1,10 +1,17 @@
 //! Waiting for several receivers at once.
 
-use lamq::{Level, ReadyTimeoutError, Receiver, Select, Sender, TryReadyError, TryRecvError, link::Memory};
+use lamq::{
+    BindError, Level, OpenError, QueueName, ReadyTimeoutError, Receiver, Select, Sender, TryReadyError, TryRecvError,
+    link::{Geometry, Inbox, Link, Memory, Outbox, Owner},
+};
 use lamq_proves::proves;
-use nix::unistd::{Pid, gettid};
+use nix::{
+    sys::eventfd::{EfdFlags, EventFd},
+    unistd::{Pid, gettid},
+};
 use std::{
-    fs,
+    fs, io,
+    os::fd::{AsFd, BorrowedFd},
     sync::{
         atomic::{AtomicU64, Ordering},
         mpsc,
@@ -115,6 +122,69 @@ fn what_another_thread_has_taken_into_memory_ends_the_wait() {
         assert_eq!(ready, Ok(index));
         assert_eq!(receiver.try_recv().unwrap().number(), number);
     }
+}
+
+/// A link whose inboxes never ring: only who calls finds what is in them.
+#[derive(Clone, Debug)]
+struct Mute(Memory);
+
+#[derive(Debug)]
+struct MuteInbox(Box<dyn Inbox>, EventFd);
+
+impl Link for Mute {
+    fn bind(&self, name: &QueueName, owner: Owner, geometry: Geometry) -> Result<Box<dyn Inbox>, BindError> {
+        Ok(Box::new(MuteInbox(
+            self.0.bind(name, owner, geometry)?,
+            EventFd::from_flags(EfdFlags::EFD_CLOEXEC).unwrap(),
+        )))
+    }
+
+    fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError> {
+        self.0.open(name)
+    }
+}
+
+impl Inbox for MuteInbox {
+    fn try_recv(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.0.try_recv(buffer)
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.0.geometry()
+    }
+
+    fn readable(&self) -> BorrowedFd<'_> {
+        self.1.as_fd()
+    }
+
+    fn unlink(&mut self) -> io::Result<()> {
+        self.0.unlink()
+    }
+}
+
+#[proves("CAL-9", "CAL-11")]
+#[test]
+fn what_another_call_has_taken_into_memory_ends_the_wait() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(Mute(space.clone())).bind("/mute").unwrap();
+    let sender = thread::scope(|scope| {
+        let connecting = scope.spawn(|| Sender::builder().link(space).wait(WATCHDOG).connect("/mute").unwrap());
+        while !connecting.is_finished() {
+            _ = receiver.try_recv();
+        }
+        connecting.join().unwrap()
+    });
+    let mut select = Select::new();
+    let index = select.recv(&receiver).unwrap();
+    let ready = while_it_sleeps(
+        || select.ready_timeout(WATCHDOG),
+        || {
+            sender.send("x").unwrap();
+            assert_eq!(receiver.len(), 1);
+        },
+    );
+    assert_eq!(ready, Ok(index));
+    assert_eq!(&*receiver.try_recv().unwrap(), b"x");
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! The descriptor to sleep on until a receiver has something.
+//! What a receiver shows without handing anything out: whether there is something, how much, and a descriptor to sleep on.
 
 use super::Receiver;
+use crate::pump::State;
+use lamq_protocol::session::Inbound;
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
@@ -42,6 +44,23 @@ impl Receiver {
         self.driver.descriptor()
     }
 
+    /// How many messages this process has taken from the queue and not handed out. When there are none, it first looks into the
+    /// queue. So 0 means that there is none; any other number that there are at least so many, as more may wait in the queue.
+    /// Never waits. After [`close`](Self::close) it is 0.
+    pub fn len(&self) -> usize {
+        self.driver.call(|state| {
+            if held(state) == 0 {
+                state.take_all();
+            }
+            usize::try_from(held(state)).unwrap_or(usize::MAX)
+        })
+    }
+
+    /// Whether [`try_recv`](Self::try_recv) would find no message: none in memory, and none in the queue. Never waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Whether a call would find something. As such a call would, it says that the application is done with what it got before.
     pub(crate) fn has_news(&self) -> bool {
         self.driver.call(|state| {
@@ -58,6 +77,15 @@ impl Receiver {
     pub(crate) fn spin(&self) -> Duration {
         self.driver.spin()
     }
+}
+
+/// How many messages are in memory.
+fn held(state: &State) -> u64 {
+    if !state.core.has_event() {
+        return 0; // also of sessions that we have closed and not told yet
+    }
+    let left = |session: &Inbound| session.window().received().get() - session.window().delivered().get();
+    state.core.senders().map(|(_, session)| left(session)).sum()
 }
 
 /// The first use makes the descriptor.

@@ -47,6 +47,13 @@ impl Session {
         })
     }
 
+    pub(super) fn has_room(&self, length: usize) -> bool {
+        self.driver.call(|state| {
+            state.step();
+            length <= self.max_message_size && state.core.has_room(self.id, length)
+        })
+    }
+
     /// Sends a message within `timeout`, or however long it takes. Returns its number.
     pub(super) fn send<M: AsRef<[u8]>>(
         &self,
