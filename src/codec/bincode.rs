@@ -1,7 +1,10 @@
 //! The one place that knows the crate `bincode`. It is unmaintained: nothing of it shows in our interface, so that it can be
 //! replaced by anything that reads and writes the same bytes.
 
-use super::{Codec, CodecError, Decode, Encode, guard::Guard};
+use super::{
+    Codec, CodecError, Decode, Encode,
+    guard::{EMPTY_ELEMENTS, Guard},
+};
 use ::bincode::{
     config,
     enc::write::Writer,
@@ -9,13 +12,14 @@ use ::bincode::{
     serde::{encode_into_writer, seed_decode_from_slice},
 };
 use serde::{Deserialize, Serialize};
-use std::marker::PhantomData;
+use std::{cell::Cell, marker::PhantomData};
 
 /// Codec 1: whatever serde can serialize, in the format of bincode 2: compact, little-endian, without field names, and so
 /// without versions: both sides must be built with the same type.
 ///
 /// As the format does not describe itself, a type cannot use the attributes `flatten`, `untagged`, `tag` and
-/// `skip_serializing_if` of serde. Values may lie 256 deep in one another.
+/// `skip_serializing_if` of serde. Values may lie 256 deep in one another, and a message may have 65,536 elements in its
+/// sequences and maps that take no bytes, like `()`.
 #[derive(Clone, Copy, Debug)]
 pub enum Bincode {}
 
@@ -35,7 +39,8 @@ impl<T: Serialize + ?Sized> Encode<T> for Bincode {
 
 impl<'m, T: Deserialize<'m>> Decode<'m, T> for Bincode {
     fn decode(body: &'m [u8]) -> Result<T, CodecError> {
-        match seed_decode_from_slice(Guard::new(PhantomData, body.len()), body, config::standard()) {
+        let elements = Cell::new(body.len().saturating_add(EMPTY_ELEMENTS));
+        match seed_decode_from_slice(Guard::new(PhantomData, &elements), body, config::standard()) {
             Ok((value, length)) if length == body.len() => Ok(value),
             // COD-5
             Ok((_, length)) => {
@@ -64,7 +69,7 @@ impl Writer for Append<'_> {
 mod tests {
     use super::*;
     use lamq_proves::proves;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, LinkedList};
 
     fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
         let mut body = Vec::new();
@@ -113,12 +118,43 @@ mod tests {
         // A byte each, sixteen in memory.
         let many = vec![3_u128; 300_000];
         assert_eq!(Bincode::decode(&encoded(&many)), Ok(many));
+        // Each element of each sequence takes one byte, the length of the next.
+        let hollow = vec![vec![Vec::<u8>::new()]; 300_000];
+        assert_eq!(Bincode::decode(&encoded(&hollow)), Ok(hollow));
         let nothing = vec![(); 1000];
         assert_eq!(Bincode::decode(&encoded(&nothing)), Ok(nothing));
         let text = "x".repeat(1 << 20);
         assert_eq!(Bincode::decode(&encoded(&text)), Ok(text));
         let deep = Some(Some(Some(Some(Box::new(Some([[[[1_u8; 2]; 2]; 2]; 2]))))));
         assert_eq!(Bincode::decode(&encoded(&deep)), Ok(deep));
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Cached {
+        #[serde(skip)]
+        cache: [u64; 32],
+    }
+
+    fn is_too_many<T: for<'m> Deserialize<'m>>(body: &[u8]) -> bool {
+        <Bincode as Decode<T>>::decode(body)
+            .is_err_and(|error| error.to_string() == "it has more elements than its length allows")
+    }
+
+    /// They take memory, or at least time, and the end of the message does not stop them.
+    #[proves("COD-4")]
+    #[test]
+    fn elements_without_bytes_are_counted() {
+        let announce = |elements: usize| [&[252][..], &u32::try_from(elements).unwrap().to_le_bytes()].concat();
+        let most = EMPTY_ELEMENTS + announce(0).len();
+        assert_eq!(Bincode::decode(&announce(most)), Ok(vec![(); most]));
+        for elements in [most + 1, u32::MAX as usize] {
+            assert!(is_too_many::<Vec<()>>(&announce(elements)));
+            assert!(is_too_many::<LinkedList<Cached>>(&announce(elements)));
+            assert!(is_too_many::<BTreeMap<(), Cached>>(&announce(elements)));
+        }
+        // All sequences of a message together.
+        assert!(is_too_many::<Vec<Vec<()>>>(&[&[20][..], &announce(most).repeat(20)].concat()));
+        assert!(is_too_many::<(Vec<()>, BTreeMap<(), Cached>)>(&announce(most).repeat(2)));
     }
 
     #[test]

@@ -2,32 +2,35 @@
 //! whatever a number in the message announces.
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 /// How deep values may lie in one another (COD-4). Each takes some hundred bytes of the stack.
 pub(super) const DEPTH: usize = 256;
 
+/// How many elements without any bytes, like `()`, the sequences and maps of a message may have in all (COD-4).
+pub(super) const EMPTY_ELEMENTS: usize = 1 << 16;
+
 /// Around whatever serde hands down: a decoder, what visits it, what it gives access to.
-pub(super) struct Guard<X> {
+pub(super) struct Guard<'g, X> {
     inner: X,
     /// How many more levels there may be.
     levels: usize,
-    /// How many elements there can be, each with at least a byte.
-    elements: usize,
+    /// How many more elements there may be in all sequences and maps of the message together.
+    elements: &'g Cell<usize>,
 }
 
-impl<X> Guard<X> {
-    /// Around the outermost value of a message of so many bytes.
-    pub(super) fn new(inner: X, length: usize) -> Self {
-        Self { inner, levels: DEPTH, elements: length }
+impl<'g, X> Guard<'g, X> {
+    /// Around the outermost value of a message. It can have no more elements than bytes, but for those that take none.
+    pub(super) fn new(inner: X, elements: &'g Cell<usize>) -> Self {
+        Self { inner, levels: DEPTH, elements }
     }
 
-    fn around<Y>(&self, inner: Y) -> Guard<Y> {
+    fn around<Y>(&self, inner: Y) -> Guard<'g, Y> {
         Guard { inner, levels: self.levels, elements: self.elements }
     }
 
     /// Splits off what visits a value that has others in it.
-    fn descend<V, E: Error>(self, visitor: V) -> Result<(X, Guard<V>), E> {
+    fn descend<V, E: Error>(self, visitor: V) -> Result<(X, Guard<'g, V>), E> {
         let Self { inner, levels, elements } = self;
         match levels.checked_sub(1) {
             Some(levels) => Ok((inner, Guard { inner: visitor, levels, elements })),
@@ -35,9 +38,16 @@ impl<X> Guard<X> {
         }
     }
 
-    /// For how many elements room may be made in advance.
-    fn at_most(&self, hint: Option<usize>) -> Option<usize> {
-        hint.map(|hint| hint.min(self.elements))
+    /// Takes as many elements as a length in the message announces from those that there may be. So the room that is made for
+    /// them in advance is bounded too.
+    fn expect_elements<E: Error>(&self, announced: Option<usize>) -> Result<(), E> {
+        match announced.and_then(|announced| self.elements.get().checked_sub(announced)) {
+            Some(left) => {
+                self.elements.set(left);
+                Ok(())
+            }
+            None => Err(E::custom("it has more elements than its length allows")),
+        }
     }
 }
 
@@ -60,7 +70,7 @@ macro_rules! go_down {
     )* };
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<'_, D> {
     type Error = D::Error;
 
     hand_through! {
@@ -73,12 +83,20 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<D> {
     go_down! {
         deserialize_option()
         deserialize_newtype_struct(name: &'static str)
-        deserialize_seq()
         deserialize_tuple(len: usize)
         deserialize_tuple_struct(name: &'static str, len: usize)
-        deserialize_map()
         deserialize_struct(name: &'static str, fields: &'static [&'static str])
         deserialize_enum(name: &'static str, variants: &'static [&'static str])
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let (inner, visitor) = self.descend(visitor)?;
+        inner.deserialize_seq(Counted(visitor))
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let (inner, visitor) = self.descend(visitor)?;
+        inner.deserialize_map(Counted(visitor))
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
@@ -100,8 +118,29 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<D> {
     }
 }
 
+/// Of values whose number of elements stands in the message, not in the type.
+struct Counted<'g, V>(Guard<'g, V>);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Counted<'_, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<V::Value, A::Error> {
+        self.0.expect_elements(elements.size_hint())?;
+        self.0.visit_seq(elements)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<V::Value, A::Error> {
+        self.0.expect_elements(entries.size_hint())?;
+        self.0.visit_map(entries)
+    }
+}
+
 /// Of values with others in them.
-impl<'de, V: Visitor<'de>> Visitor<'de> for Guard<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for Guard<'_, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,7 +177,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Guard<V> {
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Guard<S> {
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Guard<'_, S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, decoder: D) -> Result<S::Value, D::Error> {
@@ -147,7 +186,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Guard<S> {
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Guard<A> {
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Guard<'_, A> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
@@ -156,11 +195,11 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Guard<A> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        self.at_most(self.inner.size_hint())
+        self.inner.size_hint()
     }
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Guard<A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Guard<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
@@ -174,13 +213,13 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Guard<A> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        self.at_most(self.inner.size_hint())
+        self.inner.size_hint()
     }
 }
 
-impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Guard<A> {
+impl<'de, 'g, A: EnumAccess<'de>> EnumAccess<'de> for Guard<'g, A> {
     type Error = A::Error;
-    type Variant = Guard<A::Variant>;
+    type Variant = Guard<'g, A::Variant>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), A::Error> {
         let Self { inner, levels, elements } = self;
@@ -189,7 +228,7 @@ impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Guard<A> {
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Guard<A> {
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Guard<'_, A> {
     type Error = A::Error;
 
     fn unit_variant(self) -> Result<(), A::Error> {
