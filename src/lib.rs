@@ -90,6 +90,6 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../docs/logging.md")]
     struct Logging;
-    #[doc = include_str!("../docs/workers.md")]
+    #[doc = include_str!("../docs/worker-pool.md")]
     struct Workers;
 }

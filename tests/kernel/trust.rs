@@ -172,7 +172,7 @@ pub(crate) fn own_as_nobody(name: &str) {
 #[track_caller]
 fn demand_documented(error: &dyn std::error::Error, name: &str) {
     let words = format!("``{}``", error.to_string().replace(name, "/orders"));
-    assert!(include_str!("../../docs/users.md").contains(&words), "docs/users.md lacks: {words}");
+    assert!(include_str!("../../docs/another-user.md").contains(&words), "docs/another-user.md lacks: {words}");
 }
 
 /// Role: as another user, wants to use the inbox of this one.
