@@ -131,7 +131,7 @@ impl State {
         let (came, drained) = self.read(false);
         let happened = self.look_around();
         self.progressed |= came || happened;
-        self.look_for_answers();
+        self.ask_again();
         self.transmit(drained);
     }
 
@@ -192,7 +192,7 @@ impl State {
             self.served = false; // that was not a call
         }
         let again = std::mem::take(&mut self.retry_soon);
-        self.look_for_answers();
+        self.ask_again();
         self.transmit(away || again);
         self.staged.extend(self.core.staged());
         if !self.staged.is_empty() || (self.retry_soon && !away) {

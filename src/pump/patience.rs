@@ -3,11 +3,14 @@
 use super::State;
 use crate::clock::Deadline;
 use lamq_protocol::{SessionId, session::Outbound, wire::Acknowledgement};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The first wait, and the longest: each is twice the one before, until an answer comes.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Whether the session is open, and what the receiver last acknowledged.
+type Known = (bool, Acknowledgement);
 
 /// The patience with one session.
 #[derive(Debug)]
@@ -15,46 +18,55 @@ pub(super) struct Patience {
     wait: Duration,
     ends: Deadline,
     /// What was known when it began.
-    known: (bool, Acknowledgement),
+    known: Known,
 }
 
 impl Patience {
-    fn new(known: (bool, Acknowledgement)) -> Self {
+    fn new(known: Known) -> Self {
         Self { wait: FIRST_WAIT, ends: Deadline::after(FIRST_WAIT), known }
     }
 }
 
 impl State {
     /// Asks again where no answer has come for a while.
-    pub(super) fn look_for_answers(&mut self) {
-        if !self.link.is_lossy() {
-            return;
-        }
-        let sessions: Vec<SessionId> = self.peers.keys().copied().collect();
-        for session in sessions {
-            let Some(outbound) = self.core.outbound(session).filter(|outbound| outbound.awaits_something()) else {
-                self.patience.remove(&session);
-                continue;
-            };
-            let known = (outbound.is_open(), *outbound.window().acknowledged());
-            let patience = self.patience.entry(session).or_insert_with(|| Patience::new(known));
-            if patience.known != known {
-                *patience = Patience::new(known);
-            } else if patience.ends.has_passed() {
+    pub(super) fn ask_again(&mut self) {
+        self.renew_patience();
+        for (session, patience) in &mut self.patience {
+            if patience.ends.has_passed() {
                 patience.wait = (patience.wait * 2).min(LONGEST_WAIT);
                 patience.ends = Deadline::after(patience.wait);
-                self.core.with_outbound(session, Outbound::handle_answer_timeout);
+                self.core.with_outbound(*session, Outbound::handle_answer_timeout);
             }
         }
     }
 
-    /// Whether an answer is awaited that may have to be asked for.
-    pub(super) fn may_ask(&self) -> bool {
-        !self.patience.is_empty()
+    /// When to ask next, as things are now: to be called right before a sleep.
+    pub(super) fn next_ask(&mut self) -> Option<Duration> {
+        self.renew_patience();
+        self.patience.values().filter_map(|patience| patience.ends.remaining()).min()
     }
 
-    /// When to look for answers next.
-    pub(super) fn next_ask(&self) -> Option<Duration> {
-        self.patience.values().filter_map(|patience| patience.ends.remaining()).min()
+    /// Whether an answer is awaited that may have to be asked for.
+    pub(super) fn may_ask(&self) -> bool {
+        self.link.is_lossy() && self.awaiting().next().is_some()
+    }
+
+    /// Patience begins where an answer is awaited, begins anew when one has come, and ends where none is awaited any more.
+    fn renew_patience(&mut self) {
+        if !self.link.is_lossy() {
+            return;
+        }
+        let mut awaiting: BTreeMap<_, _> = self.awaiting().collect();
+        self.patience.retain(|session, patience| awaiting.get(session) == Some(&patience.known));
+        awaiting.retain(|session, _| !self.patience.contains_key(session));
+        self.patience.extend(awaiting.into_iter().map(|(session, known)| (session, Patience::new(known))));
+    }
+
+    /// Where an answer is awaited, and what is known there.
+    fn awaiting(&self) -> impl Iterator<Item = (SessionId, Known)> {
+        self.peers.keys().filter_map(|session| {
+            let outbound = self.core.outbound(*session).filter(|outbound| outbound.awaits_something())?;
+            Some((*session, (outbound.is_open(), *outbound.window().acknowledged())))
+        })
     }
 }

@@ -1,0 +1,128 @@
+//! A link that loses the very next frame, whichever it is: whoever is owed an answer asks, also if no call does.
+
+use lamq::{
+    BindError, OpenError, QueueName, Receiver, Sender,
+    link::{Geometry, Inbox, Link, Memory, Outbox, Owner},
+};
+use lamq_protocol::wire::Priority;
+use lamq_proves::proves;
+use std::{
+    io,
+    os::fd::BorrowedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+/// Only there to fail instead of hang.
+const WATCHDOG: Duration = Duration::from_secs(20);
+
+/// Memory, of which the next frame that is sent through this value gets lost when it is told so.
+#[derive(Clone, Debug)]
+struct Losing {
+    memory: Memory,
+    loses: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct LosingOutbox(Box<dyn Outbox>, Arc<AtomicBool>);
+
+impl Losing {
+    fn lose_next(&self) {
+        self.loses.store(true, Ordering::Relaxed);
+    }
+
+    fn has_lost(&self) -> bool {
+        !self.loses.load(Ordering::Relaxed)
+    }
+}
+
+impl Link for Losing {
+    fn bind(&self, name: &QueueName, owner: Owner, geometry: Geometry) -> Result<Box<dyn Inbox>, BindError> {
+        self.memory.bind(name, owner, geometry)
+    }
+
+    fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError> {
+        Ok(Box::new(LosingOutbox(self.memory.open(name)?, Arc::clone(&self.loses))))
+    }
+
+    fn is_lossy(&self) -> bool {
+        true
+    }
+}
+
+impl Outbox for LosingOutbox {
+    fn try_send(&mut self, priority: Priority, frame: &[u8]) -> io::Result<bool> {
+        if self.1.swap(false, Ordering::Relaxed) { Ok(true) } else { self.0.try_send(priority, frame) }
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.0.geometry()
+    }
+
+    fn writable(&self) -> BorrowedFd<'_> {
+        self.0.writable()
+    }
+
+    fn bell(&self) -> BorrowedFd<'_> {
+        self.0.bell()
+    }
+
+    fn owner(&self) -> Owner {
+        self.0.owner()
+    }
+
+    fn is_alive(&self) -> io::Result<bool> {
+        self.0.is_alive()
+    }
+}
+
+/// A sender and a receiver that know what gets lost, each with a link of its own.
+fn pair() -> (Sender, Losing, Receiver, Losing) {
+    let memory = Memory::new();
+    let [to_receiver, to_sender] = [(), ()].map(|()| Losing { memory: memory.clone(), loses: Arc::default() });
+    let receiver = Receiver::builder().link(to_sender.clone()).bind("/losing").unwrap();
+    let sender = Sender::builder().link(to_receiver.clone()).connect("/losing").unwrap();
+    (sender, to_receiver, receiver, to_sender)
+}
+
+#[proves("RTX-2", "CAL-6")]
+#[test]
+fn a_lost_message_is_sent_again_though_nobody_calls_in() {
+    let (sender, to_receiver, receiver, _) = pair();
+    for number in 1..=5_u8 {
+        // Long enough for the keeper to go to rest: what is to be done then wakes it.
+        thread::sleep(Duration::from_millis(20));
+        to_receiver.lose_next();
+        sender.send([number]).unwrap();
+        assert!(to_receiver.has_lost());
+        assert_eq!(*receiver.recv_timeout(WATCHDOG).unwrap(), [number]);
+        sender.flush_timeout(WATCHDOG).unwrap();
+    }
+}
+
+#[proves("RTX-2", "CAL-3")]
+#[test]
+fn a_lost_acknowledgement_is_asked_for_by_whoever_waits_for_it() {
+    let (sender, _, receiver, to_sender) = pair();
+    sender.send("x").unwrap();
+    sender.flush_timeout(Duration::from_millis(50)).unwrap_err(); // it is received, and nothing else happens
+    to_sender.lose_next();
+    assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"x");
+    sender.flush_timeout(WATCHDOG).unwrap();
+}
+
+#[proves("RTX-2", "CLO-1")]
+#[test]
+fn a_lost_close_is_sent_again_when_nothing_else_is_awaited() {
+    let (sender, to_receiver, receiver, _) = pair();
+    sender.send("x").unwrap();
+    receiver.recv_timeout(WATCHDOG).unwrap();
+    sender.flush_timeout(WATCHDOG).unwrap();
+    to_receiver.lose_next();
+    sender.close(WATCHDOG).unwrap();
+    assert!(to_receiver.has_lost());
+}
