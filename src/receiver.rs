@@ -83,7 +83,7 @@ impl ReceiverBuilder {
         self
     }
 
-    /// The most senders at a time (GRT-5). Each takes two file descriptors of this process, whose limit (`ulimit -n`) may be
+    /// The most senders at a time, at least one (GRT-5). Each takes two file descriptors of this process, whose limit (`ulimit -n`) may be
     /// hit before. Default: 1024.
     #[must_use]
     pub fn max_senders(mut self, senders: u32) -> Self {
@@ -168,7 +168,7 @@ impl ReceiverBuilder {
             pid: process_id(),
             slots: self.geometry.slots as u64,
             window: self.window.max(self.geometry.frame_size as u64),
-            max_sessions: self.max_senders,
+            max_sessions: self.max_senders.max(1),
             max_message: u32::try_from(self.max_message).unwrap_or(u32::MAX),
             large_memory: self.large_memory as u64,
             lossy: self.link.is_lossy(),

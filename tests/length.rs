@@ -1,6 +1,6 @@
 //! How many messages wait, as each end sees it.
 
-use lamq::{Level, Receiver, SendFailure, Sender, TryRecvError, link::Memory};
+use lamq::{Event, Level, Receiver, SendFailure, Sender, Sent, TryRecvError, link::Memory};
 use lamq_proves::proves;
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,22 @@ fn a_receiver_is_not_empty_while_a_message_waits_in_its_queue() {
     assert_eq!(&*receiver.try_recv().unwrap(), b"x");
     assert_eq!(receiver.try_recv().unwrap_err(), TryRecvError::Empty);
     assert!(receiver.is_empty());
+}
+
+/// Numbers that the sender dropped are no messages, though they are something to be told.
+#[test]
+fn a_gap_is_not_counted() {
+    let (receiver, sender) = pair(Level::Received, 512);
+    while sender.try_send([0; 100]).is_ok() {}
+    let sent = sender.stats().sent;
+    assert_eq!(sender.send_or_drop([0; 100], Duration::ZERO).unwrap(), Sent::Dropped(sent + 1));
+    (1..=sent).for_each(|_| _ = receiver.recv_timeout(WATCHDOG).unwrap());
+    sender.flush_timeout(WATCHDOG).unwrap(); // up to the gap: it is in memory
+    assert_eq!((receiver.len(), receiver.is_empty()), (0, true));
+    while !matches!(receiver.recv_event(Some(WATCHDOG)).unwrap(), Event::Gap { .. }) {}
+    assert!(receiver.is_empty());
+    sender.send("x").unwrap();
+    assert_eq!(receiver.len(), 1);
 }
 
 #[test]

@@ -278,3 +278,22 @@ fn threads_that_select_from_the_same_receivers_take_each_message_once() {
 fn to_wait_for_nothing_is_refused() {
     Select::new().ready();
 }
+
+#[test]
+fn typed_receivers_can_be_selected() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).typed::<u64>().bind("/numbers").unwrap();
+    let other = Receiver::builder().link(space.clone()).typed::<String>().bind("/texts").unwrap();
+    let sender = Sender::builder().link(space).typed::<u64>().connect("/numbers").unwrap();
+    sender.send(42).unwrap();
+    let mut select = Select::new();
+    assert_eq!(select.recv(other.untyped()).unwrap(), 0);
+    let of_numbers = select.recv(receiver.untyped()).unwrap();
+    let message = loop {
+        assert_eq!(select.ready_timeout(WATCHDOG).unwrap(), of_numbers); // first for the news that somebody has joined
+        if let Ok(message) = receiver.try_recv() {
+            break message;
+        }
+    };
+    assert_eq!(message.decode().unwrap(), 42);
+}

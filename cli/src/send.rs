@@ -205,13 +205,17 @@ fn send_one(sender: &Sender, message: &[u8], arguments: &SendArgs) -> Result<(),
         })?
     } else {
         let sent = match arguments.on_full {
-            OnFull::Block => sender.send_timeout(message, arguments.timeout),
-            OnFull::Error => sender.try_send(message),
-            OnFull::Drop => sender
-                .send_or_drop(message, Duration::ZERO)
-                .map(|(Sent::Accepted(number) | Sent::Dropped(number))| number),
+            OnFull::Block => sender.send_timeout(message, arguments.timeout).map(Sent::Accepted),
+            OnFull::Error => sender.try_send(message).map(Sent::Accepted),
+            OnFull::Drop => sender.send_or_drop(message, Duration::ZERO),
         };
-        sent.map_err(|error| refused(sender, &error.failure))?
+        match sent.map_err(|error| refused(sender, &error.failure))? {
+            Sent::Accepted(number) => number,
+            Sent::Dropped(number) => {
+                tracing::trace!(target: "lamq", number, "dropped");
+                return Ok(());
+            }
+        }
     };
     tracing::trace!(target: "lamq", number, bytes = message.len(), "sent");
     Ok(())

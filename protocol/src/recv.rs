@@ -33,6 +33,8 @@ pub struct RecvWindow {
     processed: Number,
     /// Whether the last frame ended within the message after `received`.
     inside: bool,
+    /// How many messages were received and not handed out.
+    unread: u64,
     frames_received: u64,
     /// Early frames, as in an acknowledgement, and whether one came since the sender was told.
     early: u64,
@@ -80,6 +82,7 @@ impl RecvWindow {
             delivered: Number::NONE,
             processed: Number::NONE,
             inside: false,
+            unread: 0,
             frames_received: 0,
             early: 0,
             early_news: false,
@@ -136,6 +139,7 @@ impl RecvWindow {
         self.bytes_received = bytes;
         self.received = frame.last_whole();
         self.inside = frame.ends_inside();
+        self.unread += u64::from(frame.messages());
         if frame.solicits() {
             ask(&mut self.solicited, frame.last());
         }
@@ -206,11 +210,22 @@ impl RecvWindow {
         self.granted = self.granted.min(self.bytes_received - lost);
     }
 
-    /// A message of `length` bytes, or none in place of a gap, is handed to the application: all up to `number` is.
+    /// Message `number`, of `length` bytes, is handed to the application.
     pub fn deliver(&mut self, number: Number, length: u64) {
+        self.skip(number);
+        self.unread -= 1;
+        self.bytes_delivered += length;
+    }
+
+    /// The application is told that there is no message up to `number`, or handed one.
+    pub fn skip(&mut self, number: Number) {
         debug_assert!(self.delivered < number && number <= self.received, "ACK-1");
         self.delivered = number;
-        self.bytes_delivered += length;
+    }
+
+    /// How many messages were received and not handed out; gaps are none.
+    pub const fn unread(&self) -> u64 {
+        self.unread
     }
 
     /// Every record of the oldest frame was handed to the application: the frame is no longer held.

@@ -98,15 +98,14 @@ impl SendWindow {
     pub fn push(&mut self, body: &[u8], clock: &mut Clock, manner: Manner) -> Result<Number, NoRoom> {
         let behind = self.flight.is_behind();
         let paid = self.redeem(manner.reserved, body.len())?;
-        let whole = body.len() <= record_limit(self.settings.frame_size);
         let stamp = clock.now().next();
         let shape = Shape { gap: self.dropped, ..Shape::default() };
-        let fits = whole && self.open.as_ref().is_some_and(|open| open.fits(shape, body.len(), stamp));
+        let fits = self.open.as_ref().is_some_and(|open| open.fits(shape, body.len(), stamp));
         self.check_room(body.len(), fits, paid)?;
         clock.tick();
         self.accepted = self.accepted.next();
         self.spent.bytes += body.len() as u64;
-        if whole {
+        if body.len() <= record_limit(self.settings.frame_size) {
             if !fits {
                 self.seal(false);
             }
@@ -327,9 +326,9 @@ impl SendWindow {
 
     /// Whether something is owed to us, so that it is worth to ask once more on a link that may have lost it.
     pub fn awaits_answer(&self) -> bool {
+        // Credit for a next message comes with the word that all before it was delivered.
         let undelivered = self.known.delivered < self.accepted || self.settled() < self.accepted;
-        let starved = self.spent.wanted > self.known.byte_credit || self.dropped > 0 || self.spent.starved;
-        undelivered || starved || self.flight.is_doubtful() || self.known.frames < self.flight.last()
+        undelivered || self.spent.wanted > self.known.byte_credit || self.flight.is_doubtful()
     }
 
     /// An answer has not come for a while: asks (RTX-2).

@@ -71,7 +71,7 @@ pub trait Link: Send + Sync + fmt::Debug {
     fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError>;
 
     /// Whether it breaks the second promise: frames may get lost, arrive twice or out of order. Then whoever waits for an answer
-    /// asks again after a while (RTX-2).
+    /// asks again after a while (RTX-2). A link around another one says what that one says.
     fn is_lossy(&self) -> bool {
         false
     }

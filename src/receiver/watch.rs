@@ -2,7 +2,6 @@
 
 use super::Receiver;
 use crate::pump::State;
-use lamq_protocol::session::Inbound;
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
@@ -84,8 +83,7 @@ fn held(state: &State) -> u64 {
     if !state.core.has_event() {
         return 0; // also of sessions that we have closed and not told yet
     }
-    let left = |session: &Inbound| session.window().received().get() - session.window().delivered().get();
-    state.core.senders().map(|(_, session)| left(session)).sum()
+    state.core.senders().map(|(_, session)| session.window().unread()).sum()
 }
 
 /// The first use makes the descriptor.

@@ -62,11 +62,7 @@ impl Session {
         timeout: Option<Duration>,
     ) -> Result<Number, SendError<M>> {
         let body = message.as_ref();
-        let result = self.await_room(body.len(), timeout, |state| {
-            let number = state.core.send(self.id, body, manner);
-            state.transmit(false);
-            number
-        });
+        let result = self.await_room(body.len(), timeout, |state| state.core.send(self.id, body, manner));
         result.unwrap_or(Err(SendFailure::Timeout)).map_err(|failure| SendError { message, failure })
     }
 
@@ -88,7 +84,9 @@ impl Session {
             if state.core.outbound(self.id)?.window().staged().is_none() {
                 state.step();
             }
-            match attempt(state) {
+            let result = attempt(state);
+            state.transmit(false); // the message, or what asks for room (LRG-2)
+            match result {
                 Ok(result) => Some(Ok(result)),
                 Err(SendRefused::NoRoom(NoRoom::Credit)) => None,
                 Err(SendRefused::NoRoom(NoRoom::TooLong { length, limit })) => {
@@ -99,10 +97,7 @@ impl Session {
         };
         let first = self.driver.call(|state| {
             let first = attempt(state);
-            if first.is_none() {
-                state.stalls += 1;
-                state.transmit(false); // it may have asked for credit (LRG-2)
-            }
+            state.stalls += u64::from(first.is_none());
             first
         });
         if first.is_some() || timeout == Some(Duration::ZERO) {
@@ -110,20 +105,23 @@ impl Session {
         }
         // Read only now: the clock costs as much as all else that is done for a short message.
         let deadline = timeout.map_or(Deadline::Never, Deadline::after);
+        let mut comes_first = false;
         let result = self.driver.wait(deadline, |state| {
             state.step();
             attempt(state).or_else(|| {
+                comes_first |= state.core.await_room(self.id, length); // LRG-3
                 // Whoever waits for credit sends what is staged, and asks to be told.
-                state.core.await_room(self.id, length, true); // LRG-3
                 state.core.with_outbound(self.id, Outbound::flush);
                 state.transmit(false);
                 None
             })
         });
-        self.driver.call(|state| {
-            state.core.await_room(self.id, length, false);
-            state.progressed = true; // others may have waited for this one
-        });
+        if comes_first {
+            self.driver.call(|state| {
+                state.core.end_wait(self.id, length);
+                state.progressed = true; // others may have waited for this one
+            });
+        }
         result
     }
 

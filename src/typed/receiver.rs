@@ -98,6 +98,11 @@ impl<T: ?Sized, C> Receiver<T, C> {
         self.untyped.close();
     }
 
+    /// Without its type: to [select](crate::Select) it among others, for its descriptor, its [`len`](crate::Receiver::len).
+    pub fn untyped(&self) -> &crate::Receiver {
+        &self.untyped
+    }
+
     /// What happened so far, every dropped frame by its cause (CAL-5).
     pub fn stats(&self) -> Counters {
         self.untyped.stats()

@@ -9,6 +9,7 @@ mod json;
 mod limits;
 mod manual;
 mod ping;
+mod policies;
 mod signals;
 mod tools;
 mod transfer;

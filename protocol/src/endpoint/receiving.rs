@@ -69,9 +69,9 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
                 let body = 0..frame.as_ref().len();
                 (record, body)
             }
-            Item::Piece { .. } => return None, // copied when it came
+            Item::Piece { .. } => return None, // copied when it came, and no item by itself
             Item::Gap(first, last) => {
-                incoming.session.deliver(last, 0);
+                incoming.session.skip(last);
                 self.handed = Some(session);
                 self.counters.dropped_by_senders += last.get() - first.before().get();
                 return Some(Event::Gap { peer, first, last });

@@ -66,12 +66,15 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         }
     }
 
-    /// Somebody begins or ends to wait for room for a message of this length, see
-    /// [`SendWindow::await_room`](crate::send::SendWindow::await_room).
-    pub fn await_room(&mut self, session: SessionId, length: usize, waits: bool) {
+    /// Somebody waits for room for a message of this length, see [`SendWindow::await_room`](crate::send::SendWindow::await_room).
+    pub fn await_room(&mut self, session: SessionId, length: usize) -> bool {
+        self.outbound.get_mut(&session).is_some_and(|outbound| outbound.window_mut().await_room(length))
+    }
+
+    /// Whoever waited has got the room, or gives up.
+    pub fn end_wait(&mut self, session: SessionId, length: usize) {
         if let Some(outbound) = self.outbound.get_mut(&session) {
-            let window = outbound.window_mut();
-            if waits { window.await_room(length) } else { window.end_wait(length) }
+            outbound.window_mut().end_wait(length);
         }
     }
 

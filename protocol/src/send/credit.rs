@@ -44,8 +44,6 @@ pub(super) struct Spent {
     pub(super) wanted: u64,
     /// Somebody waits for room for a message of this length, which is longer than a frame.
     large: Option<usize>,
-    /// A message was refused since the last one that was not.
-    pub(super) starved: bool,
 }
 
 impl Spent {
@@ -59,8 +57,7 @@ impl SendWindow {
     /// Whether a message of `length` bytes would be accepted now, were it not too long.
     pub fn has_room(&self, length: usize, clock: &Clock) -> bool {
         let shape = Shape { gap: self.dropped, ..Shape::default() };
-        let whole = length <= record_limit(self.settings.frame_size);
-        let fits = whole && self.open.as_ref().is_some_and(|open| open.fits(shape, length, clock.now().next()));
+        let fits = self.open.as_ref().is_some_and(|open| open.fits(shape, length, clock.now().next()));
         self.has_credit(length, fits, false)
     }
 
@@ -81,11 +78,13 @@ impl SendWindow {
     }
 
     /// Somebody waits for room for a message of this length. While it is longer than a frame no shorter one takes the credit
-    /// that comes, or the long one would wait for ever (LRG-3).
-    pub const fn await_room(&mut self, length: usize) {
+    /// that comes, or the long one would wait for ever (LRG-3). Returns whether that is so; then [`end_wait`](Self::end_wait)
+    /// must follow.
+    pub fn await_room(&mut self, length: usize) -> bool {
         if self.spent.large.is_none() && length > record_limit(self.settings.frame_size) {
             self.spent.large = Some(length);
         }
+        self.spent.large == Some(length)
     }
 
     /// Whoever waited for room for a message of this length has got it, or gives up.
@@ -107,12 +106,11 @@ impl SendWindow {
         if self.session.is_some() && length > self.max_message {
             return Err(NoRoom::TooLong { length, limit: self.max_message });
         }
-        self.spent.starved = !self.has_credit(length, fits, paid);
-        if self.spent.starved {
-            self.ask_for(length);
-            return Err(NoRoom::Credit);
+        if self.has_credit(length, fits, paid) {
+            return Ok(());
         }
-        Ok(())
+        self.ask_for(length);
+        Err(NoRoom::Credit)
     }
 
     /// LRG-2: a message that the window will never have room for is asked for. No other is: credit for it comes by itself.

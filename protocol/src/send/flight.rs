@@ -156,7 +156,7 @@ impl Flight {
             return new.received == known.received;
         }
         let received = self.place(new.frames).map(|place| self.frames[place].last_whole);
-        received.is_none_or(|received| received == new.received) && new.received <= self.transmitted
+        received.is_none_or(|received| received == new.received)
     }
 
     /// Frames up to `from` were known to have arrived; now an acknowledgement says more. Returns whether it was news.

@@ -170,10 +170,14 @@ impl Inbound {
         self.state = RecvState::Left { gone };
     }
 
-    /// All up to `number` is handed to the application, the last of it with `length` bytes; only now may it be acknowledged as
-    /// delivered (PRO-2).
+    /// Message `number` is handed to the application; only now may it be acknowledged as delivered (PRO-2).
     pub fn deliver(&mut self, number: Number, length: u64) {
         self.window.deliver(number, length);
+    }
+
+    /// The application is told that there is no message up to `number`.
+    pub fn skip(&mut self, number: Number) {
+        self.window.skip(number);
     }
 
     /// Every message of the oldest frame was handed to the application.

@@ -54,6 +54,8 @@ struct Summary {
     from: Number,
     last: Number,
     last_stamp: Stamp,
+    /// How many messages end in it.
+    messages: u16,
     starts_inside: bool,
     ends_inside: bool,
 }
@@ -144,6 +146,11 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
         if self.index.ends_inside { self.index.last.before() } else { self.index.last }
     }
 
+    /// How many messages end in it, which are all that it makes known but gaps.
+    pub const fn messages(&self) -> u16 {
+        self.index.messages
+    }
+
     /// Whether the first record is not the first piece of its message.
     pub const fn starts_inside(&self) -> bool {
         self.index.starts_inside
@@ -227,9 +234,12 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
         Some(if rest || more { Item::Piece { record, rest, more } } else { Item::Message(record) })
     }
 
-    /// Whether the cursor stands behind the last record.
-    pub const fn is_exhausted(&self, cursor: &RecordCursor) -> bool {
-        cursor.taken == self.count
+    /// Whether nothing is left behind the cursor but, perhaps, the beginning of a message that ends in a later frame.
+    pub fn is_exhausted(&self, cursor: &RecordCursor) -> bool {
+        let left = self.count - cursor.taken;
+        // A gap before that is still to be told.
+        let is_beginning = || matches!(self.next_item(&mut cursor.clone()), Some(Item::Piece { more: true, .. }));
+        left == 0 || (left == 1 && self.index.ends_inside && is_beginning())
     }
 }
 
@@ -268,7 +278,7 @@ impl Entry {
         let has = |flag| self.flags & flag != 0;
         let piece = has(MORE) || has(REST);
         (!piece || self.length > 0)
-            && (!has(VOID) || (self.length == 0 && !piece))
+            && (!has(VOID) || self.length == 0) // so it is no piece
             && (!has(REST) || (is_first && self.gap == 0))
             && (!has(MORE) || is_last)
     }
@@ -297,15 +307,16 @@ fn verify_index(
             return Err(Fault::Field);
         }
         let stamp = entry.stamp.unwrap_or(follows);
+        let messages = known.as_ref().map_or(0, |known| known.messages) + u16::from(entry.flags & (MORE | VOID) == 0);
         let summary = if let Some(known) = known {
             let last = known.last.get().checked_add(entry.gap).and_then(|number| number.checked_add(1));
             // The stamp after the greatest is itself.
             let last = last.filter(|_| stamp > known.last_stamp).map(Number::new).ok_or(Fault::Field)?;
-            Summary { last, last_stamp: stamp, ends_inside: entry.flags & MORE != 0, ..known }
+            Summary { last, last_stamp: stamp, messages, ends_inside: entry.flags & MORE != 0, ..known }
         } else {
             let from = first.get().checked_sub(entry.gap).filter(|from| *from > 0).ok_or(Fault::Field)?;
             let (starts_inside, ends_inside) = (entry.flags & REST != 0, entry.flags & MORE != 0);
-            Summary { from: Number::new(from), last: first, last_stamp: stamp, starts_inside, ends_inside }
+            Summary { from: Number::new(from), last: first, last_stamp: stamp, messages, starts_inside, ends_inside }
         };
         known = Some(summary);
     }

@@ -285,3 +285,28 @@ proptest! {
         prop_assert_eq!((net.receiver.core.senders().len(), net.receiver.counters().violations), (0, 0));
     }
 }
+
+/// A shell that is told so would not say that it is idle.
+#[proves("ACK-3")]
+#[test]
+fn the_beginning_of_a_message_is_nothing_to_hand_out() {
+    let mut net = Net::pair();
+    let session = net.senders[0].at_receiver.unwrap();
+    let behind_gap = Shape { gap: 1, ..MORE };
+    for (frame, content) in [
+        records(1, 1, &[(Shape::default(), b"one"), (MORE, b"begins")]),
+        records(2, 2, &[(REST, b"ends"), (behind_gap, b"begins")]),
+    ]
+    .into_iter()
+    .zip([vec![1], vec![2, 3]])
+    {
+        net.give_receiver(crate::forge::altered(frame, 8, &session.get().to_le_bytes()));
+        for number in content {
+            assert!(net.receiver.core.has_event());
+            let seen = net.recv().unwrap();
+            assert!(matches!(seen, Seen::Message(0, n, _) | Seen::Gap(0, n, _) if n == number), "{seen:?}");
+        }
+        assert!(!net.receiver.core.has_event(), "behind it there is only a beginning");
+    }
+    assert_eq!(net.inbound(0).unwrap().window().unread(), 0);
+}

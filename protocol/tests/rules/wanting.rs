@@ -215,7 +215,12 @@ proptest! {
                 let Some(&length) = lengths.get(sent[index]) else { continue };
                 let session = net.senders[index].session;
                 let accepted = net.send(index, vec![0; length]).is_ok();
-                net.senders[index].node.core.await_room(session, length, !accepted);
+                let core = &mut net.senders[index].node.core;
+                if accepted {
+                    core.end_wait(session, length);
+                } else {
+                    core.await_room(session, length);
+                }
                 sent[index] += usize::from(accepted);
                 net.stage_timeout(index);
             }
