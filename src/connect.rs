@@ -165,7 +165,7 @@ impl SenderBuilder {
         asks_only: bool,
     ) -> Result<Reply, ConnectError> {
         loop {
-            let pid = outbox.owner().pid;
+            let pid = outbox.destination().owner().pid;
             let watch = Stopwatch::start();
             let greeting = self.greet(greeter, outbox, asks_only);
             greeting.map_err(|source| ConnectError::Inbox(BindError::system(name, source)))?;
@@ -245,7 +245,7 @@ impl SenderBuilder {
 
     fn greet(&self, greeter: &Greeter, outbox: Box<dyn Outbox>, asks_only: bool) -> io::Result<()> {
         let Greeter { driver, session, inbox_name } = greeter;
-        let frame_size = outbox.geometry().frame_size;
+        let frame_size = outbox.destination().geometry().frame_size;
         let pid_namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |data| data.ino());
         let lossy = self.link.is_lossy();
         let settings = SendSettings { frame_size, level: self.level, retain: self.retain, lossy };

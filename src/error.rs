@@ -291,6 +291,20 @@ pub enum RecvTimeoutError {
     Disconnected,
 }
 
+impl From<RecvTimeoutError> for TryRecvError {
+    fn from(error: RecvTimeoutError) -> Self {
+        match error {
+            RecvTimeoutError::Timeout => Self::Empty,
+            RecvTimeoutError::Disconnected => Self::Disconnected,
+        }
+    }
+}
+
+/// Why [`Delivery::ack`](crate::Delivery::ack) changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nobody hears it: the sender is gone, or the receiver was closed")]
+pub struct NotHeard;
+
 /// Why [`Select::try_ready`](crate::Select::try_ready) names no receiver: none has anything at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no receiver has anything")]

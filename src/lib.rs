@@ -69,18 +69,18 @@ pub mod typed;
 
 pub use connect::{Pong, SenderBuilder, ping};
 pub use error::{
-    BindError, ConnectError, Disconnected, Distrust, FlushError, FlushFailure, OpenError, ReadyTimeoutError, RecvError,
-    RecvTimeoutError, SendError, SendFailure, TryReadyError, TryRecvError,
+    BindError, ConnectError, Disconnected, Distrust, FlushError, FlushFailure, NotHeard, OpenError, ReadyTimeoutError,
+    RecvError, RecvTimeoutError, SendError, SendFailure, TryReadyError, TryRecvError,
 };
 pub use lamq_protocol::{
-    Level,
+    Epoch, Level, StreamId,
     endpoint::Counters,
     session::{Departure, Ended, Peer},
 };
 pub use limits::LimitHit;
-pub use message::{Event, Message};
+pub use message::{Event, Message, MessageId};
 pub use name::{InvalidName, QueueName};
-pub use receiver::{Receiver, ReceiverBuilder};
+pub use receiver::{Delivery, Receiver, ReceiverBuilder};
 pub use select::Select;
 pub use sender::{Permit, Receipt, SendSyncError, Sender, SenderStats, Sent, Ticket};
 

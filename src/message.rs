@@ -1,7 +1,10 @@
 //! What a receiver gets.
 
 use crate::pool::FrameBuffer;
-use lamq_protocol::{Number, Stamp, session::Departure, session::Peer};
+use lamq_protocol::{
+    Number, SessionId, Stamp, StreamId,
+    session::{Departure, Peer},
+};
 use std::{
     fmt,
     ops::{Deref, Range},
@@ -17,9 +20,30 @@ pub struct Message {
     pub(crate) number: Number,
     pub(crate) stamp: Stamp,
     pub(crate) peer: Peer,
+    pub(crate) session: SessionId,
+}
+
+/// What a message is known by, at both ends and for ever: the sender's incarnation, its stream, and the number in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId {
+    /// The stream.
+    pub stream: StreamId,
+    /// The number in it, from 1 (NUM-1).
+    pub number: u64,
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.stream, self.number)
+    }
 }
 
 impl Message {
+    /// What it is known by.
+    pub fn id(&self) -> MessageId {
+        MessageId { stream: self.peer.stream, number: self.number() }
+    }
+
     /// Its number in the sender's stream, from 1 (NUM-1).
     pub fn number(&self) -> u64 {
         self.number.get()

@@ -110,7 +110,7 @@ impl State {
 
     /// Registers the link of a session.
     pub(crate) fn add_peer(&mut self, session: SessionId, outbox: Box<dyn Outbox>) -> io::Result<()> {
-        self.epoll.add(outbox.bell(), EpollEvent::new(EpollFlags::EPOLLIN, session.get()))?;
+        self.epoll.add(outbox.destination().bell(), EpollEvent::new(EpollFlags::EPOLLIN, session.get()))?;
         self.peers.insert(session, outbox);
         Ok(())
     }
@@ -119,9 +119,9 @@ impl State {
     pub(crate) fn remove_peer(&mut self, session: SessionId) {
         self.patience.remove(&session);
         if let Some(peer) = self.peers.remove(&session) {
-            _ = self.epoll.delete(peer.bell());
+            _ = self.epoll.delete(peer.destination().bell());
             if self.blocked.remove(&session) {
-                _ = self.epoll.delete(peer.writable());
+                _ = self.epoll.delete(peer.destination().writable());
             }
         }
     }
@@ -209,7 +209,7 @@ impl State {
         if self.blocked.is_empty() {
             self.next_look = Deadline::after(BLOCKED_TICK);
         }
-        match self.epoll.add(peer.writable(), EpollEvent::new(EpollFlags::EPOLLOUT, session.get())) {
+        match self.epoll.add(peer.destination().writable(), EpollEvent::new(EpollFlags::EPOLLOUT, session.get())) {
             Ok(()) => _ = self.blocked.insert(session),
             Err(_) => self.retry_soon = true,
         }
@@ -252,7 +252,8 @@ impl State {
         let greeting = &arrival.greeting;
         let name = std::str::from_utf8(&greeting.inbox).ok().and_then(|name| QueueName::new(name).ok());
         let Some(mut outbox) = name.and_then(|name| self.open_to_answer(&name)) else { return self.core.distrust() };
-        if outbox.owner() != Owner::new(greeting.pid, greeting.stream.epoch) {
+        let (owner, user) = (outbox.destination().owner(), outbox.destination().user());
+        if owner != Owner::new(greeting.pid, greeting.stream.epoch) {
             return self.core.distrust();
         }
         if let Some(refusal) = &arrival.refusal {
@@ -268,7 +269,7 @@ impl State {
             return;
         }
         match random::session() {
-            Ok(session) if self.add_peer(session, outbox).is_ok() => self.core.accept(greeting, session),
+            Ok(session) if self.add_peer(session, outbox).is_ok() => self.core.accept(greeting, user, session),
             _ => return self.core.distrust(),
         }
         if self.part == Part::Closed {
@@ -286,7 +287,7 @@ impl State {
 
     /// Whether the peer of a session is known to be dead, or gone from its inbox.
     pub(crate) fn is_gone(&self, session: SessionId) -> bool {
-        self.peers.get(&session).is_some_and(|peer| matches!(peer.is_alive(), Ok(false)))
+        self.peers.get(&session).is_some_and(|peer| matches!(peer.destination().is_alive(), Ok(false)))
     }
 
     /// Reads the inbox empty. A full inbox is the most there can be, unless somebody goes on writing.
@@ -315,9 +316,9 @@ impl State {
             let Some(peer) = self.peers.get(&session) else { continue };
             happened = true;
             if event.events().contains(EpollFlags::EPOLLOUT) && self.blocked.remove(&session) {
-                _ = self.epoll.delete(peer.writable());
+                _ = self.epoll.delete(peer.destination().writable());
                 self.core.retry(session);
-            } else if !peer.is_alive().unwrap_or(false) {
+            } else if !peer.destination().is_alive().unwrap_or(false) {
                 self.bury(session); // its bell has rung, whatever the lock may say
             }
         }

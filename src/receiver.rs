@@ -7,18 +7,23 @@ use crate::{
     link::{Geometry, Link, Owner, Posix, process_id},
     message::{Event, Message},
     name::{InvalidName, QueueName},
+    pool::FrameBuffer,
     pump::{Driver, Part, State},
     random,
     sync::Arc,
     typed,
 };
 use lamq_protocol::{
+    Endpoint,
     endpoint::{self, Counters, Settings},
     session::Departure,
 };
 use std::time::Duration;
 
+mod delivery;
 mod watch;
+
+pub use delivery::Delivery;
 
 /// How a [`Receiver`] is made; see [`Receiver::builder`].
 #[derive(Clone, Debug)]
@@ -106,7 +111,7 @@ impl ReceiverBuilder {
         self
     }
 
-    /// A message counts as processed only when [`Receiver::acknowledge`] says so. Default: when the next one is asked for.
+    /// A message counts as processed only when [`Receiver::acknowledge`] says so, or [`Delivery::ack`]. Default: when the next one is asked for.
     #[must_use]
     pub fn manual_acknowledge(mut self) -> Self {
         self.auto_process = false;
@@ -179,7 +184,7 @@ impl ReceiverBuilder {
         if self.end_with_last_sender {
             driver.call(|state| state.part = Part::Finite);
         }
-        Ok(Receiver { driver, linger: self.linger })
+        Ok(Receiver { driver: Arc::new(driver), linger: self.linger })
     }
 }
 
@@ -190,9 +195,12 @@ impl ReceiverBuilder {
 /// Dropping it removes the queue's name and tells the senders; see [`close`](Self::close).
 #[derive(Debug)]
 pub struct Receiver {
-    driver: Driver,
+    driver: Arc<Driver>,
     linger: Duration,
 }
+
+/// How a call asks the core for what is next.
+type Ask = fn(&mut Endpoint<FrameBuffer>) -> Option<endpoint::Event<FrameBuffer>>;
 
 impl Receiver {
     /// Binds with the defaults; see [`ReceiverBuilder::bind`].
@@ -217,7 +225,7 @@ impl Receiver {
     /// # Errors
     /// [`RecvError`] with [`ReceiverBuilder::end_with_last_sender`], and after [`close`](Self::close).
     pub fn recv(&self) -> Result<Message, RecvError> {
-        self.recv_within(None).map_err(|_| RecvError)
+        self.recv_within(None, Endpoint::next_event).map_err(|_| RecvError)
     }
 
     /// The next message if there is one (CAL-4).
@@ -225,10 +233,7 @@ impl Receiver {
     /// # Errors
     /// [`TryRecvError`].
     pub fn try_recv(&self) -> Result<Message, TryRecvError> {
-        self.recv_within(Some(Duration::ZERO)).map_err(|error| match error {
-            RecvTimeoutError::Timeout => TryRecvError::Empty,
-            RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
-        })
+        Ok(self.recv_within(Some(Duration::ZERO), Endpoint::next_event)?)
     }
 
     /// The next message; waits no longer than `timeout` (CAL-1).
@@ -236,7 +241,7 @@ impl Receiver {
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, RecvTimeoutError> {
-        self.recv_within(Some(timeout))
+        self.recv_within(Some(timeout), Endpoint::next_event)
     }
 
     /// The next message, or what became of a sender; waits no longer than `timeout`, or for ever.
@@ -244,7 +249,8 @@ impl Receiver {
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn recv_event(&self, timeout: Option<Duration>) -> Result<Event, RecvTimeoutError> {
-        self.take_now().map_or_else(|| self.event_until(timeout.map_or(Deadline::Never, Deadline::after)), Ok)
+        let next = Endpoint::next_event;
+        self.take_now(next).map_or_else(|| self.event_until(timeout.map_or(Deadline::Never, Deadline::after), next), Ok)
     }
 
     /// Messages until receiving ends.
@@ -296,8 +302,8 @@ impl Receiver {
         self.driver.call(|state| *state.core.counters())
     }
 
-    fn recv_within(&self, timeout: Option<Duration>) -> Result<Message, RecvTimeoutError> {
-        while let Some(event) = self.take_now() {
+    fn recv_within(&self, timeout: Option<Duration>, next: Ask) -> Result<Message, RecvTimeoutError> {
+        while let Some(event) = self.take_now(next) {
             if let Event::Message(message) = event {
                 return Ok(message);
             }
@@ -305,33 +311,33 @@ impl Receiver {
         // Read only now: the clock costs as much as taking a message that is there.
         let deadline = timeout.map_or(Deadline::Never, Deadline::after);
         loop {
-            if let Event::Message(message) = self.event_until(deadline)? {
+            if let Event::Message(message) = self.event_until(deadline, next)? {
                 return Ok(message);
             }
         }
     }
 
     /// What has been read from the inbox before.
-    fn take_now(&self) -> Option<Event> {
-        self.driver.call(|state| if state.part == Part::Closed { None } else { take(state) })
+    fn take_now(&self, next: Ask) -> Option<Event> {
+        self.driver.call(|state| if state.part == Part::Closed { None } else { take(state, next) })
     }
 
-    fn event_until(&self, deadline: Deadline) -> Result<Event, RecvTimeoutError> {
+    fn event_until(&self, deadline: Deadline, next: Ask) -> Result<Event, RecvTimeoutError> {
         let event = self.driver.wait(deadline, |state| {
             if state.part == Part::Closed {
                 return Some(Err(RecvTimeoutError::Disconnected));
             }
             state.step();
-            take(state).map(Ok).or_else(|| state.is_over().then_some(Err(RecvTimeoutError::Disconnected)))
+            take(state, next).map(Ok).or_else(|| state.is_over().then_some(Err(RecvTimeoutError::Disconnected)))
         });
         event.unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 }
 
-fn take(state: &mut State) -> Option<Event> {
-    let event = match state.core.next_event()? {
-        endpoint::Event::Message { peer, number, stamp, frame, body, .. } => {
-            Event::Message(Message { frame, body, number, stamp, peer })
+fn take(state: &mut State, next: Ask) -> Option<Event> {
+    let event = match next(&mut state.core)? {
+        endpoint::Event::Message { session, peer, number, stamp, frame, body } => {
+            Event::Message(Message { frame, body, number, stamp, peer, session })
         }
         endpoint::Event::Gap { peer, first, last } => Event::Gap { peer, first: first.get(), last: last.get() },
         endpoint::Event::Joined { peer } => Event::Joined(peer),

@@ -4,7 +4,7 @@ mod role;
 
 pub(crate) use role::{Role, Upkeep, World};
 pub(crate) use std::sync::{
-    Arc, OnceLock,
+    Arc, OnceLock, Weak,
     atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
 };
 

@@ -2,7 +2,7 @@
 
 use lamq::{
     BindError, Level, OpenError, QueueName, Receiver, Sender,
-    link::{Geometry, Inbox, Link, Memory, Outbox, Owner},
+    link::{Destination, Geometry, Inbox, Link, Memory, Outbox, Owner},
 };
 use lamq_protocol::wire::{Frame, Priority, decode};
 use lamq_proves::proves;
@@ -96,24 +96,8 @@ impl Outbox for NarrowOutbox {
         }
     }
 
-    fn geometry(&self) -> Geometry {
-        self.0.geometry()
-    }
-
-    fn writable(&self) -> BorrowedFd<'_> {
-        self.0.writable()
-    }
-
-    fn bell(&self) -> BorrowedFd<'_> {
-        self.0.bell()
-    }
-
-    fn owner(&self) -> Owner {
-        self.0.owner()
-    }
-
-    fn is_alive(&self) -> io::Result<bool> {
-        self.0.is_alive()
+    fn destination(&self) -> &dyn Destination {
+        self.0.destination()
     }
 }
 

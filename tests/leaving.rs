@@ -3,7 +3,7 @@
 use lamq::{
     BindError, Disconnected, Ended, FlushFailure, OpenError, QueueName, Receiver, RecvError, RecvTimeoutError,
     SendFailure, Sender,
-    link::{Geometry, Inbox, Link, Memory, Outbox, Owner, Posix},
+    link::{Destination, Geometry, Inbox, Link, Memory, Outbox, Owner, Posix},
 };
 use lamq_protocol::wire::Priority;
 use lamq_proves::proves;
@@ -115,8 +115,14 @@ impl Outbox for GatedOutbox {
         if self.1.is_open() { self.0.try_send(priority, frame) } else { Ok(false) }
     }
 
+    fn destination(&self) -> &dyn Destination {
+        self
+    }
+}
+
+impl Destination for GatedOutbox {
     fn geometry(&self) -> Geometry {
-        self.0.geometry()
+        self.0.destination().geometry()
     }
 
     fn writable(&self) -> BorrowedFd<'_> {
@@ -124,15 +130,19 @@ impl Outbox for GatedOutbox {
     }
 
     fn bell(&self) -> BorrowedFd<'_> {
-        self.0.bell()
+        self.0.destination().bell()
     }
 
     fn owner(&self) -> Owner {
-        self.0.owner()
+        self.0.destination().owner()
+    }
+
+    fn user(&self) -> u32 {
+        self.0.destination().user()
     }
 
     fn is_alive(&self) -> io::Result<bool> {
-        self.0.is_alive()
+        self.0.destination().is_alive()
     }
 }
 

@@ -2,13 +2,12 @@
 
 use lamq::{
     BindError, OpenError, QueueName, Receiver, Sender,
-    link::{Geometry, Inbox, Link, Memory, Outbox, Owner},
+    link::{Destination, Geometry, Inbox, Link, Memory, Outbox, Owner},
 };
 use lamq_protocol::wire::Priority;
 use lamq_proves::proves;
 use std::{
     io,
-    os::fd::BorrowedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -59,24 +58,8 @@ impl Outbox for LosingOutbox {
         if self.1.swap(false, Ordering::Relaxed) { Ok(true) } else { self.0.try_send(priority, frame) }
     }
 
-    fn geometry(&self) -> Geometry {
-        self.0.geometry()
-    }
-
-    fn writable(&self) -> BorrowedFd<'_> {
-        self.0.writable()
-    }
-
-    fn bell(&self) -> BorrowedFd<'_> {
-        self.0.bell()
-    }
-
-    fn owner(&self) -> Owner {
-        self.0.owner()
-    }
-
-    fn is_alive(&self) -> io::Result<bool> {
-        self.0.is_alive()
+    fn destination(&self) -> &dyn Destination {
+        self.0.destination()
     }
 }
 

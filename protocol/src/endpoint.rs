@@ -3,7 +3,7 @@
 use crate::{
     aside::Aside,
     lamport::{Clock, Stamp},
-    number::SessionId,
+    number::{Number, SessionId},
     session::{Inbound, Outbound},
     wire::{Greeting, Priority, Welcome},
 };
@@ -45,8 +45,8 @@ pub struct Endpoint<B> {
     /// Whether one of them has been touched since the last transmit.
     fresh: bool,
     ended: VecDeque<SessionId>,
-    /// The session whose message was handed out last and is not processed yet.
-    handed: Option<SessionId>,
+    /// The message that was handed out last, if asking for the next one says that the application is done with it.
+    handed: Option<(SessionId, Number)>,
     /// Sessions that want more credit than their window, first come, first served (LRG-2).
     asking: VecDeque<SessionId>,
     frames_seen: u64,
@@ -109,8 +109,9 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.touch(session);
     }
 
-    /// Opens a session for a greeting that was found to be true and wants one. `session` is random (SES-1).
-    pub fn accept(&mut self, greeting: &Greeting, session: SessionId) {
+    /// Opens a session for a greeting that was found to be true and wants one, of a sender of user `uid`. `session` is random
+    /// (SES-1).
+    pub fn accept(&mut self, greeting: &Greeting, uid: u32, session: SessionId) {
         let Some(level) = greeting.level else { return }; // GRT-7
         if let Some(known) = self.session_of(greeting.stream) {
             return self.handle_greeting_again(known); // GRT-3: it came twice before it was answered.
@@ -125,7 +126,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             max_message: self.settings.max_message,
         };
         let Settings { window, lossy, max_message, .. } = self.settings;
-        let inbound = Inbound::new(greeting, level, welcome, window, lossy);
+        let inbound = Inbound::new(greeting, uid, level, welcome, window, lossy);
         self.inbound.insert(session, Incoming::new(inbound, active, max_message));
         self.ready.push_back(Ready::Joined(session));
         self.touch(session);
@@ -140,9 +141,19 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// The application says that it is done with all it was handed.
     pub fn process_all(&mut self) {
         self.handed = None;
-        self.inbound.values_mut().for_each(|incoming| incoming.session.process());
+        self.inbound.values_mut().for_each(|incoming| incoming.session.process_all());
         self.touched.extend(self.inbound.keys());
         self.fresh = true;
+    }
+
+    /// The application says that it is done with one message that it was handed (ACK-9). Returns whether its sender will learn of
+    /// it: not if it is gone, or the session is over.
+    pub fn process(&mut self, session: SessionId, number: Number) -> bool {
+        let Some(incoming) = self.inbound.get_mut(&session) else { return false };
+        incoming.session.window_mut().process(number);
+        let is_heard = incoming.session.is_heard();
+        self.touch(session);
+        is_heard
     }
 
     /// The application leaves: every sender is told (CLO-5), and what was not handed out never will be. Of senders that come
@@ -216,9 +227,10 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.ended.pop_front()
     }
 
-    fn process(&mut self, session: SessionId) {
+    /// The application asks for the next message, and so is done with this one.
+    fn pass(&mut self, session: SessionId, number: Number) {
         if let Some(incoming) = self.inbound.get_mut(&session) {
-            incoming.session.process();
+            incoming.session.window_mut().process(number);
             // While more of this session is to be handed out there is nothing to say, unless it was asked (ACK-4).
             let window = incoming.session.window();
             if window.is_drained() || window.owes_answer() {

@@ -7,6 +7,10 @@ use crate::{
     wire::{Acknowledgement, Ask, DataFrame, EARLY_FRAMES, EndReason},
 };
 
+mod unprocessed;
+
+use unprocessed::Unprocessed;
+
 /// What is to be done with a data frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -30,7 +34,7 @@ pub struct RecvWindow {
     told: Acknowledgement,
     received: Number,
     delivered: Number,
-    processed: Number,
+    unprocessed: Unprocessed,
     /// Whether the last frame ended within the message after `received`.
     inside: bool,
     /// How many messages were received and not handed out.
@@ -80,7 +84,7 @@ impl RecvWindow {
             told: Acknowledgement::default(),
             received: Number::NONE,
             delivered: Number::NONE,
-            processed: Number::NONE,
+            unprocessed: Unprocessed::default(),
             inside: false,
             unread: 0,
             frames_received: 0,
@@ -213,6 +217,7 @@ impl RecvWindow {
     /// Message `number`, of `length` bytes, is handed to the application.
     pub fn deliver(&mut self, number: Number, length: u64) {
         self.skip(number);
+        self.unprocessed.push(number);
         self.unread -= 1;
         self.bytes_delivered += length;
     }
@@ -234,8 +239,18 @@ impl RecvWindow {
     }
 
     /// The application is done with all it was handed.
-    pub fn process(&mut self) {
-        self.processed = self.delivered;
+    pub fn process_all(&mut self) {
+        self.unprocessed.clear();
+    }
+
+    /// The application is done with this message, whatever it does with those before. Returns whether that is news.
+    pub fn process(&mut self, number: Number) -> bool {
+        self.unprocessed.remove(number)
+    }
+
+    /// The last number up to which the application is done with every message (ACK-9).
+    pub fn processed(&self) -> Number {
+        self.unprocessed.first().map_or(self.delivered, Number::before)
     }
 
     /// The last number received.
@@ -250,13 +265,13 @@ impl RecvWindow {
 
     /// Whether the application is done with all that was received.
     pub fn is_drained(&self) -> bool {
-        self.processed == self.received
+        self.processed() == self.received
     }
 
     /// Whether the sender knows all there is to know, new credit aside.
     pub fn is_settled(&self) -> bool {
         let Acknowledgement { received, delivered, processed, .. } = self.told;
-        (received, delivered, processed) == (self.received, self.delivered, self.processed) && self.is_drained()
+        (received, delivered, processed) == (self.received, self.delivered, self.received) && self.is_drained()
     }
 
     /// The acknowledgement that is due now, if any, where `share` is this session's part of the inbox (CRD-3) and `idle`
@@ -294,7 +309,7 @@ impl RecvWindow {
             answered: self.question,
             received: self.received,
             delivered: self.delivered,
-            processed: self.processed,
+            processed: self.processed(),
             frame_credit: self.told.frame_credit.max(frames),
             byte_credit: self.told.byte_credit.max(bytes),
         }

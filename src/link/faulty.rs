@@ -1,6 +1,6 @@
 //! A link that loses, doubles and swaps frames, by a seed.
 
-use super::{Geometry, Inbox, Link, Outbox, Owner};
+use super::{Destination, Geometry, Inbox, Link, Outbox, Owner};
 use crate::{
     error::{BindError, OpenError},
     name::QueueName,
@@ -8,7 +8,7 @@ use crate::{
 };
 use fastrand::Rng;
 use lamq_protocol::wire::Priority;
-use std::{io, os::fd::BorrowedFd};
+use std::io;
 
 /// How often a [`Faulty`] link does what, each from 0 (never) to 1 (with every frame), and the seed of its dice.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -108,23 +108,7 @@ impl Outbox for FaultyOutbox {
         Ok(true)
     }
 
-    fn geometry(&self) -> Geometry {
-        self.outbox.geometry()
-    }
-
-    fn writable(&self) -> BorrowedFd<'_> {
-        self.outbox.writable()
-    }
-
-    fn bell(&self) -> BorrowedFd<'_> {
-        self.outbox.bell()
-    }
-
-    fn owner(&self) -> Owner {
-        self.outbox.owner()
-    }
-
-    fn is_alive(&self) -> io::Result<bool> {
-        self.outbox.is_alive()
+    fn destination(&self) -> &dyn Destination {
+        self.outbox.destination()
     }
 }

@@ -1,6 +1,6 @@
 //! Queues within one process: no kernel queue is used, nothing is charged to the user, everything else is the same.
 
-use super::{Geometry, Inbox, Link, Outbox, Owner};
+use super::{Destination, Geometry, Inbox, Link, Outbox, Owner, sys};
 use crate::{
     error::{BindError, OpenError},
     name::QueueName,
@@ -156,6 +156,12 @@ impl Outbox for MemoryOutbox {
         Ok(true)
     }
 
+    fn destination(&self) -> &dyn Destination {
+        self
+    }
+}
+
+impl Destination for MemoryOutbox {
     fn geometry(&self) -> Geometry {
         self.queue.geometry
     }
@@ -170,6 +176,10 @@ impl Outbox for MemoryOutbox {
 
     fn owner(&self) -> Owner {
         self.queue.owner
+    }
+
+    fn user(&self) -> u32 {
+        sys::user_id()
     }
 
     fn is_alive(&self) -> io::Result<bool> {

@@ -106,6 +106,12 @@ pub trait Outbox: Send + fmt::Debug {
     /// What the system said; the frame was not sent.
     fn try_send(&mut self, priority: Priority, frame: &[u8]) -> io::Result<bool>;
 
+    /// Where it leads. An outbox around another one passes that one's on.
+    fn destination(&self) -> &dyn Destination;
+}
+
+/// Somebody's inbox, seen by those who send to it.
+pub trait Destination: fmt::Debug {
     /// Its shape.
     fn geometry(&self) -> Geometry;
 
@@ -118,6 +124,9 @@ pub trait Outbox: Send + fmt::Debug {
 
     /// Who owned the inbox when it was opened.
     fn owner(&self) -> Owner;
+
+    /// The user whose inbox it is, as the system knows it.
+    fn user(&self) -> u32;
 
     /// Whether that owner still lives (DTH-1).
     ///

@@ -1,7 +1,7 @@
 //! POSIX message queues of the kernel (SPEC.md, section 16).
 
 use super::{
-    Geometry, Inbox, Link, Outbox, Owner,
+    Destination, Geometry, Inbox, Link, Outbox, Owner,
     sys::{self, MODE, Queue, Status},
 };
 use crate::{
@@ -69,7 +69,8 @@ impl Link for Posix {
             Err(Errno::EACCES) => return Err(OpenError::Untrusted(Distrust::NoPermission)),
             Err(error) => return Err(open_error(error)),
         };
-        check(queue.status().map_err(open_error)?).map_err(OpenError::Untrusted)?; // POS-8
+        let status = queue.status().map_err(open_error)?;
+        check(status).map_err(OpenError::Untrusted)?; // POS-8
         let geometry = queue.geometry().map_err(open_error)?;
         if geometry.frame_size < MIN_FRAME_SIZE {
             return Err(OpenError::Untrusted(Distrust::FrameSize { size: geometry.frame_size }));
@@ -86,7 +87,7 @@ impl Link for Posix {
             Err(Errno::ESRCH) => return Err(OpenError::Absent),
             Err(error) => return Err(open_error(error)),
         };
-        let outbox = PosixOutbox { queue, geometry, owner, pidfd };
+        let outbox = PosixOutbox { queue, geometry, owner, user: status.uid, pidfd };
         // Only a lock that is still held says that the pid had not been reused when we opened it.
         if outbox.is_alive().map_err(OpenError::System)? { Ok(Box::new(outbox)) } else { Err(OpenError::Absent) }
     }
@@ -218,6 +219,7 @@ struct PosixOutbox {
     queue: Queue,
     geometry: Geometry,
     owner: Owner,
+    user: u32,
     pidfd: OwnedFd,
 }
 
@@ -230,6 +232,12 @@ impl Outbox for PosixOutbox {
         }
     }
 
+    fn destination(&self) -> &dyn Destination {
+        self
+    }
+}
+
+impl Destination for PosixOutbox {
     fn geometry(&self) -> Geometry {
         self.geometry
     }
@@ -244,6 +252,10 @@ impl Outbox for PosixOutbox {
 
     fn owner(&self) -> Owner {
         self.owner
+    }
+
+    fn user(&self) -> u32 {
+        self.user
     }
 
     fn is_alive(&self) -> io::Result<bool> {

@@ -2,7 +2,7 @@
 
 use super::{Marker, Message};
 use crate::{
-    BindError, Counters, Event, InvalidName, QueueName, RecvError, RecvTimeoutError, TryRecvError,
+    BindError, Counters, Delivery, Event, InvalidName, QueueName, RecvError, RecvTimeoutError, TryRecvError,
     codec::{Bincode, Codec, CodecId},
 };
 use std::{fmt, marker::PhantomData, time::Duration};
@@ -68,6 +68,30 @@ impl<T: ?Sized, C> Receiver<T, C> {
     /// [`RecvTimeoutError`].
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Message<T, C>, RecvTimeoutError> {
         self.untyped.recv_timeout(timeout).map(Message::new)
+    }
+
+    /// The next message, which counts as processed only by [`Delivery::ack`]; waits as long as it takes.
+    ///
+    /// # Errors
+    /// See [`lamq::Receiver::recv_delivery`](crate::Receiver::recv_delivery).
+    pub fn recv_delivery(&self) -> Result<Delivery<Message<T, C>>, RecvError> {
+        self.untyped.recv_delivery().map(|delivery| delivery.map(Message::new))
+    }
+
+    /// As [`recv_delivery`](Self::recv_delivery), if there is one (CAL-4).
+    ///
+    /// # Errors
+    /// [`TryRecvError`].
+    pub fn try_recv_delivery(&self) -> Result<Delivery<Message<T, C>>, TryRecvError> {
+        self.untyped.try_recv_delivery().map(|delivery| delivery.map(Message::new))
+    }
+
+    /// As [`recv_delivery`](Self::recv_delivery), no longer than `timeout` (CAL-1).
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError`].
+    pub fn recv_delivery_timeout(&self, timeout: Duration) -> Result<Delivery<Message<T, C>>, RecvTimeoutError> {
+        self.untyped.recv_delivery_timeout(timeout).map(|delivery| delivery.map(Message::new))
     }
 
     /// The next message, or what became of a sender; waits no longer than `timeout`, or for ever.

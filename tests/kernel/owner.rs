@@ -103,7 +103,7 @@ fn the_lock_of_a_receiver_says_who_it_is_and_dies_with_it() {
     assert_eq!(owner.pid, process.id());
     // Its peers see the same.
     let outbox = Posix.open(&name.as_str().try_into().unwrap()).unwrap();
-    assert_eq!(outbox.owner(), owner);
+    assert_eq!(outbox.destination().owner(), owner);
     let tap = Tap::default();
     let sender = Sender::builder().wait(WATCHDOG).link(tap.clone()).connect(name.as_str()).unwrap();
     let welcome = tap.log().decoded().find_map(|(_, _, frame)| match frame {
@@ -112,9 +112,9 @@ fn the_lock_of_a_receiver_says_who_it_is_and_dies_with_it() {
     });
     let welcome = welcome.unwrap();
     assert_eq!(Owner::new(welcome.pid, welcome.epoch), owner);
-    assert!(outbox.is_alive().unwrap());
+    assert!(outbox.destination().is_alive().unwrap());
     process.kill();
-    assert!(queue.lock_at(0).is_none() && !outbox.is_alive().unwrap());
+    assert!(queue.lock_at(0).is_none() && !outbox.destination().is_alive().unwrap());
     drop(sender);
     name.remove();
 }

@@ -3,7 +3,7 @@
 use crate::world::Raw;
 use lamq::{
     BindError, OpenError, QueueName,
-    link::{Geometry, Inbox, Link, Outbox, Owner, Posix},
+    link::{Destination, Geometry, Inbox, Link, Outbox, Owner, Posix},
 };
 use lamq_protocol::wire::{self, Frame, Header, Priority};
 use std::{
@@ -111,23 +111,7 @@ impl Outbox for TapOutbox {
         Ok(sent)
     }
 
-    fn geometry(&self) -> Geometry {
-        self.inner.geometry()
-    }
-
-    fn writable(&self) -> BorrowedFd<'_> {
-        self.inner.writable()
-    }
-
-    fn bell(&self) -> BorrowedFd<'_> {
-        self.inner.bell()
-    }
-
-    fn owner(&self) -> Owner {
-        self.inner.owner()
-    }
-
-    fn is_alive(&self) -> io::Result<bool> {
-        self.inner.is_alive()
+    fn destination(&self) -> &dyn Destination {
+        self.inner.destination()
     }
 }

@@ -3,14 +3,13 @@
 use clap::ValueEnum;
 use lamq::{
     BindError, OpenError, QueueName,
-    link::{Geometry, Inbox, Link, Outbox, Owner},
+    link::{Destination, Geometry, Inbox, Link, Outbox, Owner},
 };
 use lamq_protocol::wire::{DataFrame, Frame, Item, OpenFrame, Priority, Shape, decode};
 use serde::{Deserialize, Serialize};
 use std::{
     io,
     ops::Range,
-    os::fd::BorrowedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -113,24 +112,8 @@ impl Outbox for BrokenOutbox {
         Ok(sent)
     }
 
-    fn geometry(&self) -> Geometry {
-        self.outbox.geometry()
-    }
-
-    fn writable(&self) -> BorrowedFd<'_> {
-        self.outbox.writable()
-    }
-
-    fn bell(&self) -> BorrowedFd<'_> {
-        self.outbox.bell()
-    }
-
-    fn owner(&self) -> Owner {
-        self.outbox.owner()
-    }
-
-    fn is_alive(&self) -> io::Result<bool> {
-        self.outbox.is_alive()
+    fn destination(&self) -> &dyn Destination {
+        self.outbox.destination()
     }
 }
 

@@ -50,13 +50,14 @@ enum Object<'a> {
 #[derive(Serialize)]
 struct Stream {
     pid: u32,
+    uid: u32,
     epoch: String,
     index: u32,
 }
 
 impl From<Peer> for Stream {
-    fn from(Peer { pid, stream }: Peer) -> Self {
-        Self { pid, epoch: stream.epoch.to_string(), index: stream.index }
+    fn from(Peer { pid, uid, stream }: Peer) -> Self {
+        Self { pid, uid, epoch: stream.epoch.to_string(), index: stream.index }
     }
 }
 

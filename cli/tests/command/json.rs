@@ -5,6 +5,7 @@ use lamq::Sender;
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader},
+    os::unix::fs::MetadataExt,
     process::Output,
     sync::mpsc,
     time::Duration,
@@ -26,21 +27,24 @@ fn each_message_is_an_object_with_all_that_the_library_knows_of_it() {
     }
     sender.close(Duration::from_secs(20)).unwrap();
     let objects = objects(&finish(receiver));
+    let uid = std::fs::metadata("/proc/self").unwrap().uid();
     let (pid, epoch) = (std::process::id(), objects[0]["epoch"].as_str().unwrap());
     assert!(epoch.len() == 16 && u64::from_str_radix(epoch, 16).is_ok(), "{epoch}");
-    assert_eq!(objects[0], json!({ "event": "joined", "pid": pid, "epoch": epoch, "index": 0 }));
+    assert_eq!(objects[0], json!({ "event": "joined", "pid": pid, "uid": uid, "epoch": epoch, "index": 0 }));
     let bodies = [("body", "one"), ("body", ""), ("body", "\"\u{fc}\"\n\\\0"), ("base64", "/wD+"), ("base64", "ww==")];
     let mut before = 0;
     for ((object, number), (key, body)) in objects[1..].iter().zip(1..).zip(bodies) {
         let lamport = object["lamport"].as_u64().unwrap();
         let expected = json!({
-            "event": "message", "pid": pid, "epoch": epoch, "index": 0, "number": number, "lamport": lamport, key: body,
+            "event": "message", "pid": pid, "uid": uid, "epoch": epoch, "index": 0, "number": number,
+            "lamport": lamport, key: body,
         });
         assert_eq!(*object, expected);
         assert!(lamport > before, "{lamport} follows {before}");
         before = lamport;
     }
-    assert_eq!(objects[6..], [json!({ "event": "left", "pid": pid, "epoch": epoch, "index": 0, "last": 5 })]);
+    let left = json!({ "event": "left", "pid": pid, "uid": uid, "epoch": epoch, "index": 0, "last": 5 });
+    assert_eq!(objects[6..], [left]);
 }
 
 #[test]
@@ -59,7 +63,7 @@ fn who_comes_and_goes_is_written_at_once_and_is_no_message() {
     dying.kill().unwrap();
     dying.wait().unwrap();
     let died = next();
-    let expected = json!({ "event": "died", "pid": dying.id(), "epoch": joined["epoch"], "index": 0, "last": 0 });
+    let expected = json!({ "event": "died", "pid": dying.id(), "uid": joined["uid"], "epoch": joined["epoch"], "index": 0, "last": 0 });
     assert_eq!(died, expected);
     let sent = run(&["send", &name.name, "hello"]);
     assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));

@@ -4,12 +4,21 @@ use super::{Endpoint, Event, incoming::Ready};
 use crate::{number::SessionId, wire::Item};
 
 impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
-    /// What the application is to see next. In auto mode the call says that it is done with what it got before.
+    /// What the application is to see next. The call says that it is done with the message that it got by the one before, unless
+    /// it is to say so by [`process_all`](Self::process_all) only.
     pub fn next_event(&mut self) -> Option<Event<B>> {
-        if self.settings.auto_process
-            && let Some(session) = self.handed.take()
-        {
-            self.process(session);
+        self.next(self.settings.auto_process)
+    }
+
+    /// As [`next_event`](Self::next_event); but of a message the application is to say by [`process`](Self::process) when it is
+    /// done with it.
+    pub fn next_delivery(&mut self) -> Option<Event<B>> {
+        self.next(false)
+    }
+
+    fn next(&mut self, auto_process: bool) -> Option<Event<B>> {
+        if let Some((session, number)) = self.handed.take() {
+            self.pass(session, number);
         }
         loop {
             match self.ready.front_mut()? {
@@ -26,6 +35,11 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
                         self.touch(session);
                     }
                     if let Some(event) = self.hand_out(session, item, buffer, done) {
+                        if let Event::Message { session, number, .. } = event
+                            && auto_process
+                        {
+                            self.handed = Some((session, number));
+                        }
                         return Some(event);
                     }
                 }
@@ -72,14 +86,12 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             Item::Piece { .. } => return None, // copied when it came, and no item by itself
             Item::Gap(first, last) => {
                 incoming.session.skip(last);
-                self.handed = Some(session);
                 self.counters.dropped_by_senders += last.get() - first.before().get();
                 return Some(Event::Gap { peer, first, last });
             }
         };
         incoming.session.deliver(record.number, body.len() as u64);
         self.clock.deliver(record.stamp);
-        self.handed = Some(session);
         self.counters.delivered += 1;
         Some(Event::Message { session, peer, number: record.number, stamp: record.stamp, frame, body })
     }

@@ -15,6 +15,8 @@ pub struct Peer {
     pub stream: StreamId,
     /// Its process id.
     pub pid: u32,
+    /// Its user id, as the link knows it.
+    pub uid: u32,
 }
 
 /// How a sender's session ended, as its receiver sees it.
@@ -65,14 +67,14 @@ pub struct Inbound {
 }
 
 impl Inbound {
-    /// The session that answers `greeting`, which waits for `level`, with `welcome`, with a byte window of `window`, over a link
+    /// The session that answers `greeting` of user `uid`, who waits for `level`, with `welcome`, with a byte window of `window`, over a link
     /// that may lose frames or not.
-    pub fn new(greeting: &Greeting, level: Level, welcome: Welcome, window: u64, lossy: bool) -> Self {
+    pub fn new(greeting: &Greeting, uid: u32, level: Level, welcome: Welcome, window: u64, lossy: bool) -> Self {
         let mut recv = RecvWindow::new(level, window);
         let (frame_credit, byte_credit) = (welcome.frame_credit, welcome.byte_credit);
         recv.told(Acknowledgement { frame_credit, byte_credit, ..Acknowledgement::default() });
         Self {
-            peer: Peer { stream: greeting.stream, pid: greeting.pid },
+            peer: Peer { stream: greeting.stream, pid: greeting.pid, uid },
             reply_session: greeting.reply_session,
             welcome,
             window: recv,
@@ -186,8 +188,8 @@ impl Inbound {
     }
 
     /// The application is done with all it was handed.
-    pub fn process(&mut self) {
-        self.window.process();
+    pub fn process_all(&mut self) {
+        self.window.process_all();
     }
 
     /// The application asks what became of the sender, after its last message (CLO-2).
@@ -216,16 +218,20 @@ impl Inbound {
     /// The acknowledgement that is due now, see [`RecvWindow::due`]. A session that is about to end says all there is to
     /// say; one that has ended for the sender says nothing.
     pub fn due(&self, share: u64, idle: bool) -> Option<Acknowledgement> {
-        let listens = match self.state {
+        let ends = self.close.is_some() || !self.is_open();
+        // A sender that knows of all its messages asks for nothing more, unless it cannot know that its close arrived.
+        let is_done = !self.lossy && !self.is_open() && self.close.is_none() && self.window.is_settled();
+        self.window.due(share, idle || ends).filter(|_| self.is_heard() && !is_done)
+    }
+
+    /// Whether the sender still takes acknowledgements.
+    pub fn is_heard(&self) -> bool {
+        match self.state {
             RecvState::Open | RecvState::Draining { departure: Departure::Left, gone: false, .. } => true,
             RecvState::Draining { departure: Departure::Violated(_), gone: false, .. }
             | RecvState::Left { gone: false } => self.close.is_some(),
             RecvState::Draining { .. } | RecvState::Left { .. } => false,
-        };
-        let ends = self.close.is_some() || !self.is_open();
-        // A sender that knows of all its messages asks for nothing more, unless it cannot know that its close arrived.
-        let is_done = !self.lossy && !self.is_open() && self.close.is_none() && self.window.is_settled();
-        self.window.due(share, idle || ends).filter(|_| listens && !is_done)
+        }
     }
 
     /// Offers what is due to the link, until it takes no more. Returns whether all has left.

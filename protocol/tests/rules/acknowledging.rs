@@ -186,7 +186,7 @@ fn a_question_is_answered_when_its_number_has_come_to_the_level_and_once() {
     let steps: [(&str, Step); 3] = [
         ("received", |window| _ = receive(window, &frame(1, 1, 2, 1, true)).unwrap()),
         ("delivered", |window| (0..2).for_each(|_| deliver(window, 1))),
-        ("processed", RecvWindow::process),
+        ("processed", RecvWindow::process_all),
     ];
     for (level, answer) in [(Level::Received, 0), (Level::Delivered, 1), (Level::Processed, 2)] {
         let mut window = window(level);

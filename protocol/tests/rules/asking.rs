@@ -1,6 +1,6 @@
 //! Sections 6 to 8 of `SPEC.md`: who asks only, and wants no session.
 
-use crate::net::{Net, Seen, Setup, pid};
+use crate::net::{Net, Seen, Setup, USER, pid};
 use lamq_protocol::{
     Epoch, SessionId, Stamp,
     session::Ended,
@@ -58,7 +58,7 @@ fn whoever_asks_makes_no_session_and_is_not_seen() {
     assert_eq!((counters.accepted, counters.departed, counters.pings), (1, 0, 2));
     // Not even if the shell forgot that there is nothing to accept.
     let before = net.receiver.core.clone();
-    net.receiver.core.accept(&question(), SessionId::new(0xBAD).unwrap());
+    net.receiver.core.accept(&question(), USER, SessionId::new(0xBAD).unwrap());
     assert_eq!((&net.receiver.core, net.receiver.counters().accepted), (&before, 1));
 }
 

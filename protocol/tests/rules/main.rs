@@ -23,6 +23,7 @@ mod large;
 mod logical_time;
 mod losing;
 mod net;
+mod processing;
 mod receiving;
 mod replay;
 mod reserving;

@@ -14,6 +14,9 @@ use node::Inbox;
 pub(crate) use node::{Fate, Node, Sender};
 pub(crate) use setup::Setup;
 
+/// The user of every sender.
+pub(crate) const USER: u32 = 1000;
+
 /// What the receiving application sees; senders by their place in the net.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -270,7 +273,7 @@ impl Net {
         self.accepted += 1;
         let session = SessionId::new(self.setup.world << 32 | 1 << 24 | self.accepted).expect("not 0");
         greeter.at_receiver = Some(session);
-        self.receiver.core.accept(&arrival.greeting, session);
+        self.receiver.core.accept(&arrival.greeting, USER, session);
     }
 
     // What befalls processes.

@@ -23,7 +23,7 @@ impl Setup {
             }
             Step::Accept => {
                 let greeting = world.greeting.take()?;
-                world.receiver.core.as_mut()?.accept(&greeting, data_session(index_of(greeting.pid)));
+                world.receiver.core.as_mut()?.accept(&greeting, 0, data_session(index_of(greeting.pid)));
             }
             Step::Distrust => {
                 world.greeting = None;
