@@ -3,24 +3,28 @@
 use crate::{
     clock::{self, Deadline, Stopwatch},
     codec::CodecId,
+    endpoint::Endpoint,
     error::{BindError, ConnectError, OpenError},
     link::{Geometry, Inbox, Link, Outbox, Owner, Posix, process_id},
     name::{InvalidName, QueueName},
-    pump::{Driver, State},
+    pump::{Driver, Part},
     random,
+    receiver::ReceiverBuilder,
     sender::Sender,
     sync::Arc,
     typed,
 };
+use greeter::{Answer, Greeter, Purpose, Reply};
 use lamq_protocol::{
-    Epoch, Level, SessionId,
-    endpoint::{Connect, Settings},
-    send::{SendSettings, SendWindow},
-    session::{Ended, Outbound},
+    Epoch, Level,
+    endpoint::{BackSettings, Settings},
+    session::Ended,
     wire::{Refusal, RefusalReason},
 };
-use std::{io, os::unix::fs::MetadataExt, time::Duration};
+use std::{io, time::Duration};
 
+mod both_ways;
+mod greeter;
 mod ping;
 
 pub use ping::{Pong, ping};
@@ -35,30 +39,30 @@ pub struct SenderBuilder {
     linger: Duration,
     codec: CodecId,
     spin: Option<Duration>,
+    endpoint: Option<Endpoint>,
 }
 
 impl Default for SenderBuilder {
     fn default() -> Self {
         let link = Arc::new(Posix);
         let (wait, linger) = (Duration::from_secs(10), Duration::from_secs(5));
-        Self { link, wait, level: Level::Delivered, retain: 1 << 20, linger, codec: CodecId::RAW, spin: None }
+        let (level, retain, codec) = (Level::Delivered, 1 << 20, CodecId::RAW);
+        Self { link, wait, level, retain, linger, codec, spin: None, endpoint: None }
     }
 }
 
 /// How often a sender looks whether a receiver has appeared: the one thing that cannot be waited for.
 const APPEAR_TICK: Duration = Duration::from_millis(10);
 
-/// How often a sender that waits for an answer looks whether the receiver is still there.
-const GREETING_TICK: Duration = Duration::from_millis(100);
-
 /// An inbox for answers: acknowledgements are short.
 const INBOX: Geometry = Geometry { slots: 10, frame_size: lamq_protocol::wire::MIN_FRAME_SIZE };
 
 impl SenderBuilder {
-    /// Where the receiver's queue lives. Default: [`Posix`].
+    /// Where the receiver's queue lives. Default: [`Posix`]. It undoes an [`endpoint`](Self::endpoint) that was set before.
     #[must_use]
     pub fn link(mut self, link: impl Link + 'static) -> Self {
         self.link = Arc::new(link);
+        self.endpoint = None;
         self
     }
 
@@ -99,6 +103,15 @@ impl SenderBuilder {
         self
     }
 
+    /// To share the inbox of this endpoint, instead of one of its own; its link and its [spin](Self::spin) hold then. A receiver's
+    /// is [`Receiver::endpoint`](crate::Receiver::endpoint).
+    #[must_use]
+    pub fn endpoint(mut self, endpoint: &Endpoint) -> Self {
+        self.link = Arc::clone(&endpoint.driver.link);
+        self.endpoint = Some(endpoint.clone());
+        self
+    }
+
     /// For values of a type instead of bytes, in bincode. The last step before [`connect`](typed::SenderBuilder::connect); see
     /// [`typed`].
     #[must_use]
@@ -124,35 +137,47 @@ impl SenderBuilder {
         let name = name.try_into().map_err(InvalidName::from)?;
         let deadline = Deadline::after(self.wait);
         let outbox = self.await_receiver(&name, deadline)?;
-        let greeter = self.greeter(&name)?;
-        match self.open_session(&greeter, &name, outbox, deadline) {
-            Ok(limit) => Ok(Sender::new(greeter.driver, greeter.session, limit, self.linger)),
-            Err(error) => {
-                // What could not be said to that receiver need not be said any more.
-                greeter.driver.call(|state| state.give_up(greeter.session));
-                Err(error)
+        let driver = match &self.endpoint {
+            Some(endpoint) if endpoint.driver.call(|state| state.part == Part::Closed) => {
+                return Err(ConnectError::EndpointClosed);
             }
-        }
+            Some(endpoint) => Arc::clone(&endpoint.driver),
+            None => Arc::new(self.bind(None).map_err(ConnectError::Inbox)?),
+        };
+        let greeter = self.open_session(driver, &name, outbox, deadline, Purpose::Send)?;
+        Ok(self.sender(greeter))
     }
 
-    /// Greets until a receiver welcomes us. Returns the longest message that it takes.
+    /// The sender of a session that is open.
+    fn sender(&self, Greeter { driver, session, .. }: Greeter) -> Sender {
+        Sender::new(driver, session, self.linger).expect("the session is held since it was greeted")
+    }
+
+    /// Greets until a receiver welcomes us.
     fn open_session(
         &self,
-        greeter: &Greeter,
+        driver: Arc<Driver>,
         name: &QueueName,
         outbox: Box<dyn Outbox>,
         deadline: Deadline,
-    ) -> Result<usize, ConnectError> {
-        let Reply { refusal, .. } = self.await_reply(greeter, name, outbox, deadline, false)?;
-        if let Some(refusal) = refusal {
-            return Err(self.refused(name.clone(), refusal));
+        purpose: Purpose,
+    ) -> Result<Greeter, ConnectError> {
+        let system = |source| ConnectError::Inbox(BindError::system(name, source));
+        let greeter = Greeter::new(driver, purpose).map_err(system)?;
+        let outcome = match self.await_reply(&greeter, name, outbox, deadline) {
+            Ok(Reply { refusal: Some(refusal), .. }) => Err(self.refused(name.clone(), refusal)),
+            // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
+            Ok(_) if self.endpoint.is_none() => greeter.driver.call(|state| state.inbox.unlink()).map_err(system),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => Ok(greeter),
+            Err(error) => {
+                greeter.give_up();
+                Err(error)
+            }
         }
-        // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
-        let unlinked = greeter.driver.call(|state| state.inbox.unlink());
-        unlinked.map_err(|source| ConnectError::Inbox(BindError::system(name, source)))?;
-        let window =
-            |state: &mut State| state.core.outbound(greeter.session).map(Outbound::window).map(SendWindow::max_message);
-        Ok(greeter.driver.call(window).unwrap_or(0))
     }
 
     /// Greets one receiver after the other until one answers.
@@ -162,18 +187,17 @@ impl SenderBuilder {
         name: &QueueName,
         mut outbox: Box<dyn Outbox>,
         deadline: Deadline,
-        asks_only: bool,
     ) -> Result<Reply, ConnectError> {
         loop {
             let pid = outbox.destination().owner().pid;
             let watch = Stopwatch::start();
-            let greeting = self.greet(greeter, outbox, asks_only);
+            let greeting = greeter.greet(self, outbox);
             greeting.map_err(|source| ConnectError::Inbox(BindError::system(name, source)))?;
             let refusal = match greeter.await_answer(deadline) {
                 Answer::Open => None,
                 Answer::Ended(Ended::Refused(refusal)) => Some(refusal),
                 Answer::Ended(_) | Answer::Gone => {
-                    greeter.driver.call(|state| state.give_up(greeter.session));
+                    greeter.give_up();
                     outbox = self.await_receiver(name, deadline)?;
                     continue;
                 }
@@ -193,12 +217,19 @@ impl SenderBuilder {
         }
     }
 
-    /// Makes all that it takes to get answers. Not before there is somebody to answer: a kill leaves the inbox behind until then.
-    fn greeter(&self, name: &QueueName) -> Result<Greeter, ConnectError> {
-        let system = |source: io::Error| ConnectError::Inbox(BindError::system(name, source));
+    /// An endpoint of our own, with all that it takes to get answers, and, with a `receiver`, to be sent messages. Not before there is
+    /// somebody to answer: a kill leaves the inbox behind until then.
+    pub(crate) fn bind(&self, receiver: Option<&ReceiverBuilder>) -> Result<Driver, BindError> {
+        let any_name = own_name(0)?;
+        let system = |source: io::Error| BindError::system(&any_name, source);
         let epoch = random::epoch().map_err(system)?;
-        let (inbox_name, inbox) = self.make_inbox(epoch)?;
-        let settings = Settings {
+        let inbox = self.make_inbox(epoch, receiver.map_or(INBOX, ReceiverBuilder::geometry))?;
+        let back = BackSettings { level: self.level, retain: self.retain };
+        let lossy = self.link.is_lossy();
+        let (codec, part) = (self.codec.id, if receiver.is_some() { Part::Finite } else { Part::Sender });
+        let both_ways =
+            receiver.map(|receiver| Settings { max_sessions: 0, codec, back, ..receiver.settings(epoch, lossy) });
+        let settings = both_ways.unwrap_or(Settings {
             epoch,
             pid: process_id(),
             slots: INBOX.slots as u64,
@@ -206,25 +237,23 @@ impl SenderBuilder {
             max_sessions: 0,
             max_message: 0,
             large_memory: 0,
-            lossy: self.link.is_lossy(),
+            lossy,
             auto_process: true,
-            codec: self.codec.id,
-        };
-        let driver = Driver::new(Arc::clone(&self.link), inbox, settings, self.spin).map_err(system)?;
-        // One id for every attempt: a greeting that a dead receiver left unread is answered by the next owner of the queue,
-        // who takes the one after it for a repetition (GRT-3).
-        let session = random::session().map_err(system)?;
-        Ok(Greeter { driver, session, inbox_name })
+            codec,
+            rendezvous: false,
+            back,
+        });
+        Driver::new(Arc::clone(&self.link), inbox, settings, part, self.spin).map_err(system)
     }
 
-    fn make_inbox(&self, epoch: Epoch) -> Result<(QueueName, Box<dyn Inbox>), ConnectError> {
+    fn make_inbox(&self, epoch: Epoch, geometry: Geometry) -> Result<(QueueName, Box<dyn Inbox>), BindError> {
         let owner = Owner::new(process_id(), epoch);
         for index in 0_u32.. {
-            let name = QueueName::new(format!("/lamq.{}.{index}", process_id()))?;
-            match self.link.bind(&name, owner, INBOX) {
+            let name = own_name(index)?;
+            match self.link.bind(&name, owner, geometry) {
                 Ok(inbox) => return Ok((name, inbox)),
                 Err(BindError::InUse { .. } | BindError::HeldByChild { .. }) => {}
-                Err(error) => return Err(ConnectError::Inbox(error)),
+                Err(error) => return Err(error),
             }
         }
         unreachable!("the kernel has fewer than 2^32 queues")
@@ -242,76 +271,9 @@ impl SenderBuilder {
             }
         }
     }
-
-    fn greet(&self, greeter: &Greeter, outbox: Box<dyn Outbox>, asks_only: bool) -> io::Result<()> {
-        let Greeter { driver, session, inbox_name } = greeter;
-        let frame_size = outbox.destination().geometry().frame_size;
-        let pid_namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |data| data.ino());
-        let lossy = self.link.is_lossy();
-        let settings = SendSettings { frame_size, level: self.level, retain: self.retain, lossy };
-        let inbox = inbox_name.as_str().as_bytes().to_vec();
-        driver.call(|state| {
-            state.add_peer(*session, outbox)?;
-            let codec = self.codec.id;
-            let connect = Connect { stream: 0, codec, settings, asks_only, pid_namespace, inbox };
-            state.core.connect(*session, connect);
-            state.transmit(false);
-            Ok(())
-        })
-    }
 }
 
-/// A sender that is not connected yet.
-struct Greeter {
-    driver: Driver,
-    session: SessionId,
-    inbox_name: QueueName,
-}
-
-/// The answer of a receiver that lives.
-struct Reply {
-    /// `None`: welcome.
-    refusal: Option<Refusal>,
-    /// Who was greeted.
-    pid: u32,
-    /// From the greeting to the answer.
-    round_trip: Duration,
-}
-
-/// What came of a greeting.
-enum Answer {
-    Open,
-    Ended(Ended),
-    /// The receiver is gone, and has not answered.
-    Gone,
-    /// Nothing in time.
-    Late,
-}
-
-impl Greeter {
-    fn await_answer(&self, deadline: Deadline) -> Answer {
-        loop {
-            if let Some(answer) = self.driver.wait(deadline.at_most(GREETING_TICK), |state| self.answer(state)) {
-                return answer;
-            }
-            // Nothing wakes us when a receiver goes whose process lives on. Its last words are read before it is taken for gone.
-            let gone = self.driver.call(|state| {
-                state.is_gone(self.session).then(|| {
-                    state.drain();
-                    self.answer(state).unwrap_or(Answer::Gone)
-                })
-            });
-            match gone {
-                Some(answer) => return answer,
-                None if deadline.has_passed() => return Answer::Late,
-                None => {}
-            }
-        }
-    }
-
-    fn answer(&self, state: &mut State) -> Option<Answer> {
-        state.step();
-        let outbound = state.core.outbound(self.session)?;
-        outbound.is_open().then_some(Answer::Open).or_else(|| outbound.ended().map(Answer::Ended))
-    }
+/// A name for an inbox that nobody else need know.
+fn own_name(index: u32) -> Result<QueueName, InvalidName> {
+    QueueName::new(format!("/lamq.{}.{index}", process_id()))
 }

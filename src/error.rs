@@ -5,6 +5,7 @@ use crate::{
     limits::LimitHit,
     link::Geometry,
     name::{InvalidName, QueueName},
+    sender::Ticket,
 };
 use lamq_protocol::{Number, session::Ended, wire::Refusal};
 use std::{fmt, io, time::Duration};
@@ -176,6 +177,12 @@ pub enum ConnectError {
         /// Why.
         source: OpenError,
     },
+    /// The endpoint to share was a receiver's, which is closed: nobody could answer there.
+    #[error("the receiver whose inbox was to be shared is closed")]
+    EndpointClosed,
+    /// A channel in both directions takes an inbox of its own.
+    #[error("a channel in both directions cannot share an endpoint; connect it without")]
+    BothWaysShared,
     /// No inbox could be made for the answers.
     #[error("cannot make an inbox for acknowledgements: {0}")]
     Inbox(BindError),
@@ -217,12 +224,22 @@ pub enum SendFailure {
         /// What it says.
         cause: CodecError,
     },
+    /// It was sent to a receiver without [capacity](crate::ReceiverBuilder::rendezvous), and nobody knows whether its application was
+    /// handed it. What is handed back with this is a copy.
+    #[error("message {} was sent, but whether it was delivered is unknown: {why}", .ticket.number())]
+    Unknown {
+        /// To ask again.
+        ticket: Ticket,
+        /// Why it is not known.
+        why: FlushFailure,
+    },
     /// The session is over.
     #[error(transparent)]
     Disconnected(#[from] Disconnected),
 }
 
-/// A message that was not sent, handed back (CAL-2). It has no number and nothing of it was transmitted (NUM-2).
+/// A message that was not sent, handed back (CAL-2). It has no number and nothing of it was transmitted (NUM-2), unless the failure is
+/// [`Unknown`](SendFailure::Unknown).
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{failure}")]
 pub struct SendError<M> {

@@ -33,6 +33,7 @@
 //! | [`SenderBuilder::retain`] | 1 MiB | most unacknowledged bytes kept |
 //! | [`SenderBuilder::linger`], [`ReceiverBuilder::linger`] | 5 s | how long a drop waits for last words |
 //! | [`SenderBuilder::spin`], [`ReceiverBuilder::spin`] | 50 µs, 0 on a single core | how long to look before a sleep |
+//! | [`SenderBuilder::endpoint`] | its own | whose inbox takes the acknowledgements |
 //! | [`SenderBuilder::typed`], [`ReceiverBuilder::typed`] | bytes | values of a type instead |
 //! | [`ReceiverBuilder::slots`] | 10 | frames that the inbox holds |
 //! | [`ReceiverBuilder::frame_size`] | 8192 bytes | of each frame |
@@ -41,6 +42,7 @@
 //! | [`ReceiverBuilder::max_message_size`] | 16 MiB | the longest message taken |
 //! | [`ReceiverBuilder::large_memory`] | 64 MiB | most bytes held for messages beyond the windows |
 //! | [`ReceiverBuilder::manual_acknowledge`] | when the next is asked for | when a message counts as processed |
+//! | [`ReceiverBuilder::rendezvous`] | off | no capacity: a message is handed over while its sender waits |
 //! | [`ReceiverBuilder::end_with_last_sender`] | never | when receiving ends |
 //!
 //! The inbox of a sender, for answers, has 10 slots of 512 bytes.
@@ -52,6 +54,7 @@ compile_error!("lamq is built on the message queues, pidfds and file locks of Li
 mod clock;
 pub mod codec;
 mod connect;
+mod endpoint;
 mod error;
 pub mod inspect;
 mod limits;
@@ -68,6 +71,7 @@ mod sync;
 pub mod typed;
 
 pub use connect::{Pong, SenderBuilder, ping};
+pub use endpoint::Endpoint;
 pub use error::{
     BindError, ConnectError, Disconnected, Distrust, FlushError, FlushFailure, NotHeard, OpenError, ReadyTimeoutError,
     RecvError, RecvTimeoutError, SendError, SendFailure, TryReadyError, TryRecvError,

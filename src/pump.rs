@@ -11,7 +11,7 @@ use crate::{
 };
 use lamq_protocol::{
     Endpoint, FrameNumber, Number, SessionId,
-    endpoint::{Arrival, Settings},
+    endpoint::{Arrival, Greeter, Settings},
     session::Outbound,
     wire::{Close, EndReason, Priority},
 };
@@ -57,10 +57,8 @@ pub(crate) struct State {
     pub(crate) progressed: bool,
     /// Whether the inbox was looked into.
     served: bool,
-    /// Messages that found no credit when they were to be sent.
-    pub(crate) stalls: u64,
-    /// Messages that were dropped for want of room.
-    pub(crate) dropped: u64,
+    /// Sessions in which somebody sends, or wants to, and will say when no more.
+    held: BTreeSet<SessionId>,
 }
 
 /// What an endpoint is there for.
@@ -87,10 +85,10 @@ const FRAMES_UNWATCHED: usize = 4;
 const MAX_DRAIN: usize = (1 << 16) / FRAMES_PER_STEP;
 
 impl State {
-    fn new(link: Arc<dyn Link>, inbox: Box<dyn Inbox>, settings: Settings, epoll: Arc<Epoll>) -> Self {
+    fn new(link: Arc<dyn Link>, inbox: Box<dyn Inbox>, settings: Settings, part: Part, epoll: Arc<Epoll>) -> Self {
         Self {
             pool: Pool::new(inbox.geometry().frame_size),
-            part: if settings.max_sessions > 0 { Part::Receiver } else { Part::Sender },
+            part,
             core: Endpoint::new(settings),
             inbox,
             link,
@@ -103,8 +101,7 @@ impl State {
             staged: Vec::new(),
             progressed: false,
             served: false,
-            stalls: 0,
-            dropped: 0,
+            held: BTreeSet::new(),
         }
     }
 
@@ -128,11 +125,12 @@ impl State {
 
     /// Reads the inbox until the application has something to see, tells deaths, then transmits.
     pub(crate) fn step(&mut self) {
-        let (came, drained) = self.read(false);
+        // Acknowledgements of what we send must not wait behind messages that nobody reads. Credit bounds what is held.
+        let (came, drained) = self.read(self.core.sends());
         let happened = self.look_around();
         self.progressed |= came || happened;
         self.ask_again();
-        self.transmit(drained);
+        self.transmit(drained && !self.core.has_event());
     }
 
     /// Offers what is due to the links.
@@ -156,11 +154,28 @@ impl State {
         }
         while let Some(session) = self.core.poll_ended() {
             self.remove_peer(session);
+            if !self.held.contains(&session) {
+                self.core.forget(session);
+            }
+        }
+    }
+
+    /// Somebody sends in this session, and will ask what came of it.
+    pub(crate) fn hold(&mut self, session: SessionId) {
+        self.held.insert(session);
+    }
+
+    /// Nobody will ask for this session any more. What it has still to say is said.
+    pub(crate) fn let_go(&mut self, session: SessionId) {
+        self.held.remove(&session);
+        if self.core.outbound(session).is_some_and(|outbound| outbound.ended().is_some()) {
+            self.core.forget(session);
         }
     }
 
     /// Gives a session up that the receiver has not answered.
     pub(crate) fn give_up(&mut self, session: SessionId) {
+        self.held.remove(&session);
         self.core.forget(session);
         self.remove_peer(session);
     }
@@ -252,8 +267,9 @@ impl State {
         let greeting = &arrival.greeting;
         let name = std::str::from_utf8(&greeting.inbox).ok().and_then(|name| QueueName::new(name).ok());
         let Some(mut outbox) = name.and_then(|name| self.open_to_answer(&name)) else { return self.core.distrust() };
-        let (owner, user) = (outbox.destination().owner(), outbox.destination().user());
-        if owner != Owner::new(greeting.pid, greeting.stream.epoch) {
+        let destination = outbox.destination();
+        let greeter = Greeter { uid: destination.user(), frame_size: destination.geometry().frame_size };
+        if destination.owner() != Owner::new(greeting.pid, greeting.stream.epoch) {
             return self.core.distrust();
         }
         if let Some(refusal) = &arrival.refusal {
@@ -269,7 +285,7 @@ impl State {
             return;
         }
         match random::session() {
-            Ok(session) if self.add_peer(session, outbox).is_ok() => self.core.accept(greeting, user, session),
+            Ok(session) if self.add_peer(session, outbox).is_ok() => self.core.accept(greeting, greeter, session),
             _ => return self.core.distrust(),
         }
         if self.part == Part::Closed {

@@ -6,7 +6,7 @@ use crate::{
     error::{ConnectError, FlushError, SendError, SendFailure},
     name::{InvalidName, QueueName},
     pump::Driver,
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 use lamq_protocol::{Number, SessionId, endpoint::Counters, send::Manner};
 use session::Session;
@@ -56,10 +56,9 @@ pub struct SenderStats {
 }
 
 impl Sender {
-    /// For a session that is open.
-    pub(crate) fn new(driver: Driver, session: SessionId, max_message_size: usize, linger: Duration) -> Self {
-        let closed = Mutex::new(false);
-        Self { session: Arc::new(Session { driver, id: session, max_message_size, linger, closed }) }
+    /// For a session that is open, and has no other; `None` if it is gone.
+    pub(crate) fn new(driver: Arc<Driver>, session: SessionId, linger: Duration) -> Option<Self> {
+        Some(Self { session: Arc::new(Session::of(driver, session, linger)?) })
     }
 
     /// Connects with the defaults; see [`SenderBuilder::connect`].
@@ -79,33 +78,44 @@ impl Sender {
         SenderBuilder::default()
     }
 
-    /// Sends a message; waits for credit as long as it takes. Returns its number.
+    /// Sends a message; waits for credit as long as it takes, and, if the receiver has no
+    /// [capacity](crate::ReceiverBuilder::rendezvous), until its application has been handed the message (RDV-2). Returns its number.
     ///
     /// # Errors
-    /// [`SendError`] with the message: it is too long, or the session is over, also when the receiver dies meanwhile.
+    /// [`SendError`] with the message: it is too long, or the session is over, also when the receiver dies meanwhile;
+    /// [`SendFailure::Unknown`] if that happened while it was handed over.
     pub fn send<M: AsRef<[u8]>>(&self, message: M) -> Result<u64, SendError<M>> {
-        self.session.send(message, Manner::default(), None).map(Number::get)
+        self.give(message, None)
     }
 
-    /// Sends a message if there is room at once (CAL-4).
+    /// Sends a message if there is room at once (CAL-4). For a receiver without capacity that is while its application asks for
+    /// a message; whether it is this one that it gets nobody waits for.
     ///
     /// # Errors
     /// As [`send`](Self::send), and [`SendFailure::Full`].
     pub fn try_send<M: AsRef<[u8]>>(&self, message: M) -> Result<u64, SendError<M>> {
-        self.session.send(message, Manner::default(), Some(Duration::ZERO)).map(Number::get).map_err(|mut error| {
-            if error.failure == SendFailure::Timeout {
-                error.failure = SendFailure::Full;
-            }
-            error
-        })
+        match self.session.send(message.as_ref(), Manner::default(), Some(Duration::ZERO)) {
+            Ok(number) => Ok(number.get()),
+            Err(SendFailure::Timeout) => Err(SendError { message, failure: SendFailure::Full }),
+            Err(failure) => Err(SendError { message, failure }),
+        }
     }
 
-    /// Sends a message; waits for credit no longer than `timeout` (CAL-1).
+    /// As [`send`](Self::send), no longer than `timeout` (CAL-1).
     ///
     /// # Errors
     /// As [`send`](Self::send), and [`SendFailure::Timeout`].
     pub fn send_timeout<M: AsRef<[u8]>>(&self, message: M, timeout: Duration) -> Result<u64, SendError<M>> {
-        self.session.send(message, Manner::default(), Some(timeout)).map(Number::get)
+        self.give(message, Some(timeout))
+    }
+
+    fn give<M: AsRef<[u8]>>(&self, message: M, timeout: Option<Duration>) -> Result<u64, SendError<M>> {
+        let result = if self.session.rendezvous {
+            self.hand_over(message.as_ref(), timeout) // RDV-2
+        } else {
+            self.session.send(message.as_ref(), Manner::default(), timeout)
+        };
+        result.map(Number::get).map_err(|failure| SendError { message, failure })
     }
 
     /// Waits until everything sent before is acknowledged at the session's level (CAL-3).
@@ -130,6 +140,11 @@ impl Sender {
     /// [`FlushError`] says what was not acknowledged.
     pub fn close(self, timeout: Duration) -> Result<(), FlushError> {
         self.session.close(timeout)
+    }
+
+    /// Whether there is no other clone.
+    pub(crate) fn is_last(&self) -> bool {
+        Arc::strong_count(&self.session) == 1
     }
 
     /// The longest message in bytes that the receiver takes (LIM-1).

@@ -92,3 +92,83 @@ fn clones_share_a_stream_and_the_last_one_ends_it() {
     let departed = |event| matches!(event, Event::Departed { departure: Departure::Left, last: 1001, .. });
     assert!(departed(receiver.recv_event(Some(WATCHDOG)).unwrap()));
 }
+
+fn without_capacity() -> (Sender, Receiver) {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).rendezvous().bind("/meet").unwrap();
+    let sender = Sender::builder().link(space).linger(Duration::ZERO).connect("/meet").unwrap();
+    (sender, receiver)
+}
+
+#[proves("RDV-1", "RDV-2")]
+#[test]
+fn without_capacity_a_send_waits_for_the_call_that_takes_the_message() {
+    let (sender, receiver) = without_capacity();
+    let failure = |result: Result<u64, lamq::SendError<&str>>| result.unwrap_err().failure;
+    assert_eq!(failure(sender.try_send("nobody asks")), SendFailure::Full);
+    assert_eq!(failure(sender.send_timeout("nobody asks", SHORT)), SendFailure::Timeout);
+    assert_eq!((sender.stats().sent, receiver.stats().data_frames), (0, 0), "nothing has left");
+    thread::scope(|scope| {
+        let sending = scope.spawn(|| sender.send("baton").unwrap());
+        thread::sleep(SHORT);
+        assert!(!sending.is_finished() && sender.stats().sent == 0);
+        let taken = receiver.recv_timeout(WATCHDOG).unwrap();
+        assert_eq!((&*taken, sending.join().unwrap()), (&b"baton"[..], taken.number()));
+        // The next one is not asked for.
+        assert_eq!(failure(sender.send_timeout("too soon", SHORT)), SendFailure::Timeout);
+    });
+}
+
+#[proves("RDV-1")]
+#[test]
+fn without_capacity_many_senders_hand_over_all_in_turn() {
+    const EACH: u64 = 200;
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).rendezvous().end_with_last_sender().bind("/meet").unwrap();
+    let sending: Vec<_> = (0..4)
+        .map(|_| {
+            let sender = Sender::builder().link(space.clone()).connect("/meet").unwrap();
+            thread::spawn(move || (1..=EACH).all(|number| sender.send([0; 100]) == Ok(number)))
+        })
+        .collect();
+    let count = receiver.iter().count();
+    assert_eq!(count, 4 * 200);
+    assert!(sending.into_iter().all(|sending| sending.join().unwrap()));
+}
+
+#[proves("RDV-2", "CAL-8")]
+#[test]
+fn without_capacity_a_message_that_is_not_taken_in_time_is_handed_back_with_a_ticket() {
+    let (sender, receiver) = without_capacity();
+    assert!(receiver.recv_timeout(SHORT).is_err(), "asks, and is not patient enough");
+    let error = sender.send_timeout("late", SHORT).unwrap_err();
+    let SendFailure::Unknown { ticket, why } = error.failure else { panic!("{error}") };
+    assert_eq!((error.message, why, ticket.number()), ("late", FlushFailure::Timeout, 1));
+    assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"late");
+    assert_eq!(ticket.wait(WATCHDOG).unwrap().number(), 1);
+    // The receiver leaves with a message that it has not handed out.
+    assert!(receiver.recv_timeout(SHORT).is_err());
+    thread::scope(|scope| {
+        let sending = scope.spawn(|| sender.send("lost"));
+        while sender.stats().sent == 1 {}
+        receiver.close();
+        let error = sending.join().unwrap().unwrap_err();
+        let SendFailure::Unknown { why, .. } = error.failure else { panic!("{error}") };
+        assert_eq!(why, FlushFailure::Disconnected(Disconnected { why: Ended::ClosedByPeer }));
+    });
+}
+
+#[proves("RDV-1")]
+#[test]
+fn without_capacity_polling_asks_too() {
+    let (sender, receiver) = without_capacity();
+    for number in 1..=3 {
+        assert!(receiver.try_recv().is_err());
+        let deadline = std::time::Instant::now() + WATCHDOG;
+        while sender.try_send("x").is_err() {
+            assert!(std::time::Instant::now() < deadline);
+        }
+        assert!(sender.try_send("one at a time").is_err());
+        assert_eq!(receiver.recv_timeout(WATCHDOG).unwrap().number(), number);
+    }
+}

@@ -4,8 +4,10 @@ use crate::{
     aside::Aside,
     lamport::{Clock, Stamp},
     number::{Number, SessionId},
+    send::SendSettings,
+    session::Peer,
     session::{Inbound, Outbound},
-    wire::{Greeting, Priority, Welcome},
+    wire::{Back, Greeting, Priority, Terms, Welcome},
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,7 +20,7 @@ mod types;
 
 pub use counters::Counters;
 use incoming::{Incoming, Ready};
-pub use types::{Arrival, CODEC_RAW, Connect, Event, SendRefused, Settings};
+pub use types::{Arrival, BackSettings, CODEC_RAW, Connect, Event, Greeter, SendRefused, Settings};
 
 /// How many data frames back a session counts as active (CRD-3).
 const ACTIVE_FRAMES: u64 = 64;
@@ -50,6 +52,10 @@ pub struct Endpoint<B> {
     /// Sessions that want more credit than their window, first come, first served (LRG-2).
     asking: VecDeque<SessionId>,
     frames_seen: u64,
+    /// How many streams there have been.
+    streams: u32,
+    /// The application has asked for a message and not got one since (RDV-1).
+    hungry: bool,
     counters: Aside<Counters>,
 }
 
@@ -68,6 +74,8 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             handed: None,
             asking: VecDeque::new(),
             frames_seen: 0,
+            streams: 0,
+            hungry: false,
             counters: Aside::default(),
         }
     }
@@ -109,25 +117,29 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.touch(session);
     }
 
-    /// Opens a session for a greeting that was found to be true and wants one, of a sender of user `uid`. `session` is random
-    /// (SES-1).
-    pub fn accept(&mut self, greeting: &Greeting, uid: u32, session: SessionId) {
+    /// Opens a session for a greeting that was found to be true and wants one. `session` is random (SES-1).
+    pub fn accept(&mut self, greeting: &Greeting, greeter: Greeter, session: SessionId) {
         let Some(level) = greeting.level else { return }; // GRT-7
         if let Some(known) = self.session_of(greeting.stream) {
             return self.handle_greeting_again(known); // GRT-3: it came twice before it was answered.
         }
+        let Settings { lossy, back: BackSettings { level: back_level, retain }, .. } = self.settings;
+        let settings = SendSettings { frame_size: greeter.frame_size, level: back_level, retain, lossy };
+        let back = Outbound::back(greeting, settings, greeter.uid).map(|outbound| {
+            self.outbound.insert(session, outbound);
+            Back { level: back_level, index: self.next_stream() }
+        });
+        let (epoch, pid, terms) = (self.settings.epoch, self.settings.pid, self.terms());
+        let welcome = Welcome { data_session: session, epoch, pid, terms, back };
+        let peer = Peer { stream: greeting.stream, pid: greeting.pid, uid: greeter.uid };
+        let inbound = Inbound::new(peer, greeting.reply_session, level, terms, self.settings.window, lossy);
+        self.receive_in(session, inbound.with_welcome(welcome));
+    }
+
+    /// A session in which we receive begins.
+    fn receive_in(&mut self, session: SessionId, inbound: Inbound) {
         let active = self.frames_seen + ACTIVE_FRAMES;
-        let welcome = Welcome {
-            data_session: session,
-            epoch: self.settings.epoch,
-            frame_credit: share(self.settings.slots, self.active_sessions() + 1),
-            byte_credit: self.settings.window,
-            pid: self.settings.pid,
-            max_message: self.settings.max_message,
-        };
-        let Settings { window, lossy, max_message, .. } = self.settings;
-        let inbound = Inbound::new(greeting, uid, level, welcome, window, lossy);
-        self.inbound.insert(session, Incoming::new(inbound, active, max_message));
+        self.inbound.insert(session, Incoming::new(inbound, active, self.settings.max_message));
         self.ready.push_back(Ready::Joined(session));
         self.touch(session);
         self.counters.accepted += 1;
@@ -175,29 +187,32 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn transmit(&mut self, idle: bool, link: &mut dyn FnMut(SessionId, Priority, &[u8]) -> bool) -> Vec<SessionId> {
         let mut blocked = Vec::new();
         self.grant_large();
-        let share = if self.inbound.is_empty() { 0 } else { share(self.settings.slots, self.active_sessions()) };
+        let share = if self.inbound.is_empty() { 0 } else { self.share(self.active_sessions()) };
         let touched = core::mem::take(&mut self.touched);
         self.fresh = false;
         for session in touched {
             let mut offer = |priority, frame: &[u8]| link(session, priority, frame);
-            let left = if let Some(outbound) = self.outbound.get_mut(&session) {
-                let left = outbound.transmit(&self.clock, &mut offer);
-                if outbound.tell_end() {
-                    self.ended.push_back(session);
-                }
-                left
-            } else if let Some(Incoming { session: inbound, .. }) = self.inbound.get_mut(&session) {
-                let left = inbound.transmit(&self.clock, share, idle, &mut offer);
+            let (mut left, mut is_removed) = (true, false);
+            if let Some(Incoming { session: inbound, .. }) = self.inbound.get_mut(&session) {
+                left = inbound.transmit(&self.clock, share, idle, &mut offer);
                 if inbound.is_finished() {
                     self.inbound.remove(&session);
-                    self.ended.push_back(session);
+                    is_removed = true;
                 } else if inbound.due(share, true).is_some() {
                     self.touched.insert(session);
                 }
-                left
-            } else {
-                true
-            };
+            }
+            let mut is_over = is_removed;
+            // DPX-4: the welcome leaves first.
+            if let Some(outbound) = self.outbound.get_mut(&session).filter(|_| left) {
+                left = outbound.transmit(&self.clock, &mut offer);
+            }
+            if let Some(outbound) = self.outbound.get_mut(&session) {
+                is_over = !self.inbound.contains_key(&session) && outbound.tell_end();
+            }
+            if is_over {
+                self.ended.push_back(session);
+            }
             if !left {
                 self.touched.insert(session);
                 blocked.push(session);
@@ -239,6 +254,22 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         }
     }
 
+    /// One session's part of the inbox, of so many (CRD-3).
+    fn share(&self, sessions: u64) -> u64 {
+        if self.settings.rendezvous {
+            u64::from(self.hungry) // RDV-1
+        } else {
+            (self.settings.slots.saturating_sub(2) / sessions.max(1)).max(1)
+        }
+    }
+
+    /// On what terms a further session is received.
+    fn terms(&self) -> Terms {
+        let Settings { window, max_message, rendezvous, .. } = self.settings;
+        let frame_credit = self.share(self.active_sessions() + 1);
+        Terms { frame_credit, byte_credit: window, max_message, rendezvous }
+    }
+
     fn touch(&mut self, session: SessionId) {
         self.touched.insert(session);
         self.fresh = true;
@@ -248,9 +279,4 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let active = self.inbound.values().filter(|incoming| incoming.active > self.frames_seen).count();
         active as u64
     }
-}
-
-/// One session's part of the inbox (CRD-3).
-fn share(slots: u64, active: u64) -> u64 {
-    (slots.saturating_sub(2) / active.max(1)).max(1)
 }

@@ -30,6 +30,8 @@ pub struct RecvWindow {
     level: Level,
     /// The byte window (CRD-4), which bounds what is held for the session (LIM-2).
     window: u64,
+    /// How many frames may be held of which the application has not got everything.
+    unread_frames: u64,
     /// What the sender was told last.
     told: Acknowledgement,
     received: Number,
@@ -81,6 +83,7 @@ impl RecvWindow {
         Self {
             level,
             window,
+            unread_frames: window / BYTES_FOR_A_FRAME,
             told: Acknowledgement::default(),
             received: Number::NONE,
             delivered: Number::NONE,
@@ -101,6 +104,12 @@ impl RecvWindow {
             solicited: NOTHING,
             awaited: NOTHING,
         }
+    }
+
+    /// The same without capacity: nothing may be held (RDV-1).
+    #[must_use]
+    pub fn without_capacity(self) -> Self {
+        Self { unread_frames: 0, ..self }
     }
 
     /// A frame that has a place among the others arrived, a data frame or a close.
@@ -300,7 +309,7 @@ impl RecvWindow {
     /// The acknowledgement that says all there is to say (ACK-1). Grants are absolute and never taken back (CRD-3, CRD-4).
     pub fn current(&self, share: u64) -> Acknowledgement {
         // LIM-2: what the messages lack in bytes they must not make up in frames.
-        let unread = self.frames_delivered.saturating_add(self.window / BYTES_FOR_A_FRAME);
+        let unread = self.frames_delivered.saturating_add(self.unread_frames);
         let frames = self.frames_received.min(unread).saturating_add(share);
         let bytes = self.bytes_delivered.saturating_add(self.window).max(self.granted);
         Acknowledgement {

@@ -3,7 +3,7 @@
 use crate::{
     lamport::{Clock, Stamp},
     number::{Level, Number, SessionId},
-    wire::{Acknowledgement, Ask, Close, EndReason, OpenFrame, Shape, record_limit},
+    wire::{Acknowledgement, Ask, Close, EndReason, OpenFrame, Shape, Terms, record_limit},
 };
 use flight::{Flight, Kept};
 
@@ -44,6 +44,8 @@ pub struct SendWindow {
     max_message: usize,
     /// The byte window of the receiver: the credit at the beginning.
     window: u64,
+    /// Whether the channel has no capacity (RDV-1).
+    rendezvous: bool,
     /// The staged frame.
     open: Option<OpenFrame>,
     flight: Flight,
@@ -69,6 +71,7 @@ impl SendWindow {
             session: None,
             max_message: 0,
             window: 0,
+            rendezvous: false,
             open: None,
             flight: Flight::default(),
             accepted: Number::NONE,
@@ -81,9 +84,11 @@ impl SendWindow {
         }
     }
 
-    /// The receiver opened the session: frames go under this id, with this credit, for messages of at most so many bytes.
-    pub fn open(&mut self, session: SessionId, frame_credit: u64, byte_credit: u64, max_message: u32) {
+    /// The receiver opened the session: frames go under this id, on these terms.
+    pub fn open(&mut self, session: SessionId, terms: &Terms) {
+        let Terms { frame_credit, byte_credit, max_message, rendezvous } = *terms;
         self.session = Some(session);
+        self.rendezvous = rendezvous;
         self.max_message = max_message as usize;
         self.window = byte_credit;
         // An acknowledgement travels at a higher priority than the welcome, and may have brought more already.
@@ -294,6 +299,11 @@ impl SendWindow {
         self.flight.transmitted()
     }
 
+    /// Whether the channel has no capacity: the receiving application takes each message while its sender waits (RDV-2).
+    pub const fn is_rendezvous(&self) -> bool {
+        self.rendezvous
+    }
+
     /// The longest message that can be sent.
     pub const fn max_message(&self) -> usize {
         self.max_message
@@ -328,7 +338,7 @@ impl SendWindow {
     pub fn awaits_answer(&self) -> bool {
         // Credit for a next message comes with the word that all before it was delivered.
         let undelivered = self.known.delivered < self.accepted || self.settled() < self.accepted;
-        undelivered || self.spent.wanted > self.known.byte_credit || self.flight.is_doubtful()
+        undelivered || self.is_starving() || self.spent.wanted > self.known.byte_credit || self.flight.is_doubtful()
     }
 
     /// An answer has not come for a while: asks (RTX-2).

@@ -1,10 +1,11 @@
 //! Asks a receiver whether it is there, without opening a session.
 
-use super::{Reply, SenderBuilder};
+use super::{Greeter, Purpose, Reply, SenderBuilder};
 use crate::{
     clock::Deadline,
-    error::ConnectError,
+    error::{BindError, ConnectError},
     name::{InvalidName, QueueName},
+    sync::Arc,
 };
 use lamq_protocol::wire::{Refusal, RefusalReason};
 use std::time::Duration;
@@ -67,10 +68,11 @@ impl SenderBuilder {
         let name = name.try_into().map_err(InvalidName::from)?;
         let deadline = Deadline::after(self.wait);
         let outbox = self.await_receiver(&name, deadline)?;
-        let greeter = self.greeter(&name)?;
-        let reply = self.await_reply(&greeter, &name, outbox, deadline, true);
-        // Whatever could not be said need not be said any more.
-        greeter.driver.call(|state| state.give_up(greeter.session));
+        let driver = Arc::new(self.bind(None).map_err(ConnectError::Inbox)?);
+        let greeter = Greeter::new(driver, Purpose::Ask)
+            .map_err(|source| ConnectError::Inbox(BindError::system(&name, source)))?;
+        let reply = self.await_reply(&greeter, &name, outbox, deadline);
+        greeter.give_up();
         let Reply { refusal, pid, round_trip, .. } = reply?;
         match refusal {
             Some(Refusal { reason: RefusalReason::AskedOnly { sessions: senders }, versions }) => {

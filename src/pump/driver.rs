@@ -1,9 +1,10 @@
 //! The handle of an endpoint: its calls, and the thread that serves it between them.
 
-use super::{State, poller::Poller};
+use super::{Part, State, poller::Poller};
 use crate::{
     clock::Deadline,
     link::{Inbox, Link, process_id},
+    name::QueueName,
     sync::{Arc, Mutex, Role},
 };
 use lamq_protocol::endpoint::Settings;
@@ -13,6 +14,9 @@ use std::{io, os::fd::BorrowedFd, thread, time::Duration};
 /// One endpoint.
 #[derive(Debug)]
 pub(crate) struct Driver {
+    pub(crate) link: Arc<dyn Link>,
+    /// Of the inbox.
+    pub(crate) name: QueueName,
     shared: Arc<Shared>,
     keeper: Mutex<Option<thread::JoinHandle<()>>>,
     /// In a forked child there is no keeper, whatever this value says.
@@ -26,19 +30,19 @@ struct Shared {
 }
 
 impl Driver {
-    /// An endpoint that receives (if its settings allow sessions) is served from now on, any other from the first call on that
-    /// leaves something to do.
+    /// An endpoint that receives is served from now on, any other from the first call on that leaves something to do.
     pub(crate) fn new(
         link: Arc<dyn Link>,
-        inbox: Box<dyn Inbox>,
+        (name, inbox): (QueueName, Box<dyn Inbox>),
         settings: Settings,
+        part: Part,
         spin: Option<Duration>,
     ) -> io::Result<Self> {
-        let receives = settings.max_sessions > 0;
+        let receives = part != Part::Sender;
         let poller = Poller::new(&*inbox, receives, spin)?;
-        let state = State::new(link, inbox, settings, poller.epoll());
+        let state = State::new(Arc::clone(&link), inbox, settings, part, poller.epoll());
         let shared = Arc::new(Shared { role: Role::new(state), poller });
-        let driver = Self { shared, keeper: Mutex::new(None), process: process_id() };
+        let driver = Self { link, name, shared, keeper: Mutex::new(None), process: process_id() };
         if receives {
             driver.start_keeper();
         }

@@ -7,7 +7,7 @@ use crate::{
     pump::Driver,
     sync::{Arc, Weak},
 };
-use lamq_protocol::{Number, SessionId};
+use lamq_protocol::{Endpoint, Number, SessionId};
 use std::{fmt, ops::Deref, time::Duration};
 
 /// A message that counts as processed only when the application says so by [`ack`](Self::ack); see [`Receiver::recv_delivery`].
@@ -120,7 +120,7 @@ impl Receiver {
     }
 
     fn delivery_within(&self, timeout: Option<Duration>) -> Result<Delivery, RecvTimeoutError> {
-        let message = self.recv_within(timeout, |core| core.next_delivery())?;
+        let message = self.recv_within(timeout, Endpoint::next_delivery)?;
         Ok(Delivery::new(message, &self.driver))
     }
 }

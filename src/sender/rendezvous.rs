@@ -3,7 +3,7 @@
 use super::{Sender, session::Session};
 use crate::{
     clock::Deadline,
-    error::{FlushFailure, SendError},
+    error::{FlushFailure, SendError, SendFailure},
     sync::Arc,
 };
 use lamq_protocol::{Number, send::Manner};
@@ -47,6 +47,15 @@ impl Ticket {
         Ok(Receipt { number: self.number })
     }
 }
+
+/// Of the same message of the same sender.
+impl PartialEq for Ticket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.session, &other.session) && self.number == other.number
+    }
+}
+
+impl Eq for Ticket {}
 
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,12 +123,25 @@ impl Sender {
         deadline: Deadline,
         timeout: Option<Duration>,
     ) -> Result<Receipt, SendSyncError<M>> {
-        let number = self.session.send(message, Manner { awaited: true, reserved: None }, timeout)?;
-        match self.session.await_delivery(number, deadline) {
-            Ok(()) => Ok(Receipt { number }),
-            Err(why) => {
-                Err(SendSyncError::Unknown { ticket: Ticket { session: Arc::clone(&self.session), number }, why })
-            }
-        }
+        let manner = Manner { awaited: true, reserved: None };
+        let number = match self.session.send(message.as_ref(), manner, timeout) {
+            Ok(number) => number,
+            Err(failure) => return Err(SendError { message, failure }.into()),
+        };
+        self.receipt(number, deadline).map_err(|(ticket, why)| SendSyncError::Unknown { ticket, why })
+    }
+
+    fn receipt(&self, number: Number, deadline: Deadline) -> Result<Receipt, (Ticket, FlushFailure)> {
+        let outcome = self.session.await_delivery(number, deadline);
+        outcome.map_err(|why| (Ticket { session: Arc::clone(&self.session), number }, why))?;
+        Ok(Receipt { number })
+    }
+
+    /// A send to a receiver without capacity.
+    pub(super) fn hand_over(&self, body: &[u8], timeout: Option<Duration>) -> Result<Number, SendFailure> {
+        let deadline = timeout.map_or(Deadline::Never, Deadline::after);
+        let number = self.session.send(body, Manner { awaited: true, reserved: None }, timeout)?;
+        let receipt = self.receipt(number, deadline);
+        receipt.map(|receipt| receipt.number).map_err(|(ticket, why)| SendFailure::Unknown { ticket, why })
     }
 }

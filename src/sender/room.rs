@@ -5,7 +5,10 @@ use crate::{
     error::{SendError, SendFailure},
     sync::Arc,
 };
-use lamq_protocol::send::{Manner, Reservation};
+use lamq_protocol::{
+    Number,
+    send::{Manner, Reservation},
+};
 use std::{fmt, time::Duration};
 
 /// What became of a message given to [`Sender::send_or_drop`].
@@ -32,7 +35,8 @@ impl Permit {
     /// [`SendError`] with the message: it is longer than what was reserved, or the session is over.
     pub fn send<M: AsRef<[u8]>>(mut self, message: M) -> Result<u64, SendError<M>> {
         let manner = Manner { awaited: false, reserved: self.reservation.take() };
-        self.session.send(message, manner, Some(Duration::ZERO)).map(lamq_protocol::Number::get)
+        let result = self.session.send(message.as_ref(), manner, Some(Duration::ZERO));
+        result.map(Number::get).map_err(|failure| SendError { message, failure })
     }
 }
 
@@ -78,14 +82,15 @@ impl Sender {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send_or_drop<M: AsRef<[u8]>>(&self, message: M, patience: Duration) -> Result<Sent, SendError<M>> {
-        match self.session.send(message, Manner::default(), Some(patience)) {
-            Ok(number) => Ok(Sent::Accepted(number.get())),
-            Err(SendError { message, failure: SendFailure::Timeout }) => match self.session.drop_message() {
-                Ok(number) => Ok(Sent::Dropped(number.get())),
-                Err(failure) => Err(SendError { message, failure }),
+        let failure = match self.session.send(message.as_ref(), Manner::default(), Some(patience)) {
+            Ok(number) => return Ok(Sent::Accepted(number.get())),
+            Err(SendFailure::Timeout) => match self.session.drop_message() {
+                Ok(number) => return Ok(Sent::Dropped(number.get())),
+                Err(failure) => failure,
             },
-            Err(error) => Err(error),
-        }
+            Err(failure) => failure,
+        };
+        Err(SendError { message, failure })
     }
 
     /// Sets room aside for a message of up to `length` bytes that is not made yet; waits for it as long as it takes. No number is

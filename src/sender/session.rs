@@ -3,9 +3,9 @@
 use super::SenderStats;
 use crate::{
     clock::Deadline,
-    error::{Disconnected, FlushError, FlushFailure, SendError, SendFailure},
+    error::{Disconnected, FlushError, FlushFailure, SendFailure},
     pump::{Driver, State},
-    sync::Mutex,
+    sync::{Arc, AtomicUsize, Mutex, Ordering},
 };
 use lamq_protocol::{
     Number, SessionId,
@@ -18,19 +18,36 @@ use std::time::Duration;
 /// The last of its owners lingers.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) driver: Driver,
+    pub(super) driver: Arc<Driver>,
     pub(super) id: SessionId,
     pub(super) max_message_size: usize,
-    pub(super) linger: Duration,
+    /// Whether a message is handed over while its sender waits (RDV-2).
+    pub(super) rendezvous: bool,
+    linger: Duration,
     /// Whether somebody has closed it, and knows what came of it.
-    pub(super) closed: Mutex<bool>,
+    closed: Mutex<bool>,
+    /// Messages that found no credit when they were to be sent.
+    stalls: AtomicUsize,
+    /// Messages that were dropped for want of room.
+    dropped: AtomicUsize,
 }
 
 impl Session {
+    /// An open session, which nobody else has; `None` if it is gone.
+    pub(super) fn of(driver: Arc<Driver>, id: SessionId, linger: Duration) -> Option<Self> {
+        let (max_message_size, rendezvous) = driver.call(|state| {
+            let window = state.core.outbound(id)?.window();
+            let terms = (window.max_message(), window.is_rendezvous());
+            state.hold(id);
+            Some(terms)
+        })?;
+        let [stalls, dropped] = [(); 2].map(|()| AtomicUsize::new(0));
+        Some(Self { driver, id, max_message_size, rendezvous, linger, closed: Mutex::new(false), stalls, dropped })
+    }
+
     pub(super) fn stats(&self) -> SenderStats {
         self.driver.call(|state| {
             state.step();
-            let State { stalls, dropped, .. } = *state;
             let frames = *state.core.counters();
             state.core.outbound(self.id).map_or_else(SenderStats::default, |outbound| {
                 let (window, known) = (outbound.window(), outbound.window().acknowledged());
@@ -39,8 +56,8 @@ impl Session {
                     received: known.received.get(),
                     delivered: known.delivered.get(),
                     processed: known.processed.get(),
-                    dropped,
-                    stalls,
+                    dropped: self.dropped.load(Ordering::Relaxed) as u64,
+                    stalls: self.stalls.load(Ordering::Relaxed) as u64,
                     frames,
                 }
             })
@@ -55,15 +72,9 @@ impl Session {
     }
 
     /// Sends a message within `timeout`, or however long it takes. Returns its number.
-    pub(super) fn send<M: AsRef<[u8]>>(
-        &self,
-        message: M,
-        manner: Manner,
-        timeout: Option<Duration>,
-    ) -> Result<Number, SendError<M>> {
-        let body = message.as_ref();
+    pub(super) fn send(&self, body: &[u8], manner: Manner, timeout: Option<Duration>) -> Result<Number, SendFailure> {
         let result = self.await_room(body.len(), timeout, |state| state.core.send(self.id, body, manner));
-        result.unwrap_or(Err(SendFailure::Timeout)).map_err(|failure| SendError { message, failure })
+        result.unwrap_or(Err(SendFailure::Timeout))
     }
 
     /// Sets room aside within `timeout`, or however long it takes.
@@ -95,11 +106,8 @@ impl Session {
                 Err(SendRefused::Ended(why)) => Some(Err(SendFailure::Disconnected(Disconnected { why }))),
             }
         };
-        let first = self.driver.call(|state| {
-            let first = attempt(state);
-            state.stalls += u64::from(first.is_none());
-            first
-        });
+        let first = self.driver.call(&mut attempt);
+        self.stalls.fetch_add(usize::from(first.is_none()), Ordering::Relaxed);
         if first.is_some() || timeout == Some(Duration::ZERO) {
             return first;
         }
@@ -129,7 +137,7 @@ impl Session {
     pub(super) fn drop_message(&self) -> Result<Number, SendFailure> {
         self.driver.call(|state| {
             let dropped = state.core.drop_message(self.id);
-            state.dropped += u64::from(dropped.is_ok());
+            self.dropped.fetch_add(usize::from(dropped.is_ok()), Ordering::Relaxed);
             dropped.map_err(|refused| match refused {
                 SendRefused::Ended(why) => SendFailure::Disconnected(Disconnected { why }),
                 SendRefused::NoRoom(_) => SendFailure::Full, // nothing is needed for a number
@@ -204,6 +212,9 @@ impl Drop for Session {
             && let Err(error) = self.close(self.linger)
         {
             tracing::warn!(target: "lamq", %error, "a sender was dropped");
+        }
+        if self.driver.is_ours() {
+            self.driver.call(|state| state.let_go(self.id));
         }
     }
 }

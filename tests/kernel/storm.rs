@@ -140,6 +140,7 @@ fn each_fault_is_counted_under_its_own_name() {
         stream: StreamId { epoch: Epoch::new(1).unwrap(), index: 0 },
         reply_session: SessionId::new(1).unwrap(),
         pid_namespace: 0,
+        back: None,
         inbox: b"/none".to_vec(),
     };
     let mut wrong_check = close.clone();

@@ -80,6 +80,7 @@ fn greeting(inbox: &[u8], stream: u32, versions: (u8, u8)) -> Vec<u8> {
         stream: StreamId { epoch: Epoch::new(EPOCH).unwrap(), index: stream },
         reply_session: SessionId::new(1).unwrap(),
         pid_namespace: 0,
+        back: None,
         inbox: inbox.to_vec(),
     };
     greeting.encode(Stamp::new(1))

@@ -9,7 +9,7 @@ use crate::{
 use lamq::{Event, Receiver, Sender};
 use lamq_protocol::{
     SessionId,
-    wire::{Acknowledgement, Frame, Welcome},
+    wire::{Acknowledgement, Frame, Terms, Welcome},
 };
 use lamq_proves::proves;
 use std::{collections::BTreeSet, thread};
@@ -89,7 +89,7 @@ fn demand_within_credit(tap: &Tap) -> u64 {
     let (mut granted, mut used) = ((0, 0), (0, 0));
     for (_, _, frame) in tap.log().decoded() {
         match frame {
-            Frame::Welcome(Welcome { frame_credit, byte_credit, .. })
+            Frame::Welcome(Welcome { terms: Terms { frame_credit, byte_credit, .. }, .. })
             | Frame::Acknowledgement(Acknowledgement { frame_credit, byte_credit, .. }) => {
                 granted = (granted.0.max(frame_credit), granted.1.max(byte_credit));
             }

@@ -15,7 +15,7 @@ pub struct Counters {
     pub delivered: u64,
     /// Messages that senders dropped for want of room, as far as the application was told (DRP-1).
     pub dropped_by_senders: u64,
-    /// Greetings that were answered with a welcome.
+    /// Sessions that were opened in which we receive.
     pub accepted: u64,
     /// Senders whose departure was told to the application.
     pub departed: u64,

@@ -1,13 +1,13 @@
 //! What arrives: each frame goes to the session it names, or is dropped and counted.
 
 use super::{
-    ACTIVE_FRAMES, Arrival, Endpoint,
+    ACTIVE_FRAMES, Arrival, Endpoint, Settings,
     incoming::{Incoming, Outcome, Placed, Ready, Taken, Then},
 };
 use crate::{
     lamport::Stamp,
     number::{FrameNumber, SessionId, StreamId},
-    session::Ended,
+    session::{Departure, Ended},
     wire::{
         self, Acknowledgement, Ask, Close, DataFrame, EndReason, Fault, Frame, Greeting, Refusal, RefusalReason,
         Welcome,
@@ -39,10 +39,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         };
         let known = match frame {
             Frame::Data(data) => self.handle_data(session, data),
-            Frame::Close(close) if self.inbound.contains_key(&session) => {
-                self.handle_sender_close(session, header.stamp, close)
-            }
-            Frame::Close(close) => self.handle_reply(session, header.stamp, Reply::Close(close)),
+            Frame::Close(close) => self.handle_close(session, header.stamp, close),
             Frame::Welcome(welcome) => self.handle_reply(session, header.stamp, Reply::Welcome(welcome)),
             Frame::Refusal(refusal) => self.handle_reply(session, header.stamp, Reply::Refusal(refusal)),
             Frame::Acknowledgement(acknowledgement) => {
@@ -112,13 +109,25 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.handle_placed(session, stamp, frame, Placed::Data(data))
     }
 
+    /// A sender's last word has a place among its frames, a receiver's has none, and a violation ends both directions (DPX-2).
     /// Returns whether we have that session.
-    fn handle_sender_close(&mut self, session: SessionId, stamp: Stamp, close: Close) -> bool {
-        if close.reason == EndReason::Finished {
-            return self.handle_placed(session, stamp, close.frame, Placed::Close(close.last));
+    fn handle_close(&mut self, session: SessionId, stamp: Stamp, close: Close) -> bool {
+        match close.reason {
+            EndReason::Finished if close.frame != FrameNumber::NONE => {
+                self.handle_placed(session, stamp, close.frame, Placed::Close(close.last))
+            }
+            EndReason::Finished => self.handle_reply(session, stamp, Reply::Close(close)),
+            reason => {
+                let sends = self.handle_reply(session, stamp, Reply::Close(close));
+                self.handle_accusation(session, stamp, reason) || sends
+            }
         }
+    }
+
+    /// Returns whether we receive in that session.
+    fn handle_accusation(&mut self, session: SessionId, stamp: Stamp, reason: EndReason) -> bool {
         let Some(incoming) = self.open_session(session, stamp) else { return self.inbound.contains_key(&session) };
-        incoming.session.handle_accusation(close.reason);
+        incoming.session.end(Departure::Accused(reason));
         self.clock.witness(stamp); // LAM-3
         self.depart(session);
         true
@@ -198,12 +207,18 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
 
     /// Returns whether we have that session.
     fn handle_reply(&mut self, session: SessionId, stamp: Stamp, reply: Reply) -> bool {
+        let Settings { window, lossy, .. } = self.settings;
         let Some(outbound) = self.outbound.get_mut(&session).filter(|outbound| outbound.ended().is_none()) else {
             return false;
         };
+        let mut back = None;
         if self.clock.is_plausible(stamp) {
             let accepted = match &reply {
-                Reply::Welcome(welcome) => outbound.handle_welcome(welcome),
+                Reply::Welcome(welcome) => {
+                    let accepted = outbound.handle_welcome(welcome);
+                    back = outbound.receiving_side(welcome, window, lossy).filter(|_| accepted);
+                    accepted
+                }
                 Reply::Refusal(refusal) => outbound.handle_refusal(*refusal),
                 Reply::Acknowledgement(acknowledgement) => outbound.handle_acknowledgement(acknowledgement),
                 Reply::Close(close) => {
@@ -223,7 +238,16 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             }
             outbound.violated(EndReason::Stamp); // LAM-4
         }
-        self.counters.violations += u64::from(matches!(outbound.ended(), Some(Ended::PeerViolated(_))));
+        if let Some(Ended::PeerViolated(reason)) = outbound.ended() {
+            self.counters.violations += 1;
+            if let Some(incoming) = self.inbound.get_mut(&session).filter(|incoming| incoming.session.is_open()) {
+                incoming.session.end(Departure::Violated(reason)); // DPX-2: it is told of the other direction
+                self.depart(session);
+            }
+        }
+        if let Some(back) = back {
+            self.receive_in(session, back);
+        }
         true
     }
 
@@ -233,6 +257,9 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             incoming.session.violated(reason);
             self.counters.violations += 1;
             self.depart(session);
+        }
+        if let Some(outbound) = self.outbound.get_mut(&session) {
+            outbound.end(Ended::PeerViolated(reason)); // DPX-2
         }
     }
 

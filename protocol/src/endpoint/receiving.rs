@@ -21,7 +21,11 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             self.pass(session, number);
         }
         loop {
-            match self.ready.front_mut()? {
+            let Some(ready) = self.ready.front_mut() else {
+                self.hunger();
+                return None;
+            };
+            match ready {
                 Ready::Frame(session, frame, cursor) => {
                     let session = *session;
                     let Some(item) = frame.next_item(cursor) else {
@@ -93,7 +97,17 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         incoming.session.deliver(record.number, body.len() as u64);
         self.clock.deliver(record.stamp);
         self.counters.delivered += 1;
+        self.hungry = false;
         Some(Event::Message { session, peer, number: record.number, stamp: record.stamp, frame, body })
+    }
+
+    /// The application finds nothing: from now on senders without capacity may transmit (RDV-1).
+    fn hunger(&mut self) {
+        if self.settings.rendezvous && !self.hungry {
+            self.hungry = true;
+            self.touched.extend(self.inbound.keys());
+            self.fresh = true;
+        }
     }
 
     /// LRG-2: first come, first served, a whole message or nothing.

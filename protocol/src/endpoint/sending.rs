@@ -10,8 +10,16 @@ use crate::{
 use std::collections::BTreeMap;
 
 impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
+    /// The index of a stream that was not used before; see [`Connect::stream`].
+    pub const fn next_stream(&mut self) -> u32 {
+        let index = self.streams;
+        self.streams = self.streams.wrapping_add(1);
+        index
+    }
+
     /// Opens a session to a receiver: a greeting becomes due. `session` is random (SES-1).
     pub fn connect(&mut self, session: SessionId, target: Connect) {
+        let back = target.wants_back.then(|| self.terms());
         let greeting = Greeting {
             versions: (wire::VERSION, wire::VERSION),
             codec: target.codec,
@@ -20,9 +28,10 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             stream: StreamId { epoch: self.settings.epoch, index: target.stream },
             reply_session: session,
             pid_namespace: target.pid_namespace,
+            back,
             inbox: target.inbox,
         };
-        self.outbound.insert(session, Outbound::new(greeting, target.settings));
+        self.outbound.insert(session, Outbound::new(greeting, target.settings, target.uid));
         self.touch(session);
     }
 
@@ -112,15 +121,27 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.outbound.values().any(|outbound| outbound.ended().is_none() && outbound.window().owes_gap())
     }
 
+    /// Whether there is a session in which we send.
+    pub fn sends(&self) -> bool {
+        !self.outbound.is_empty()
+    }
+
+    /// The session in which we send back to whoever sends `stream` (DPX-1).
+    pub fn back_to(&self, stream: StreamId) -> Option<SessionId> {
+        self.outbound.iter().find(|(_, outbound)| outbound.is_back_to() == Some(stream)).map(|(session, _)| *session)
+    }
+
     /// How many frames are kept because they are not acknowledged, see [`SendWindow::frames_kept`](crate::send::SendWindow).
     pub fn frames_kept(&self) -> usize {
         self.outbound.values().map(|outbound| outbound.window().frames_kept()).sum()
     }
 
-    /// Drops a session in which we sent, with all that is known of it. A living receiver is told nothing: see
+    /// Drops a session in which we sent, with all that is known of it; not the stream back. A living receiver is told nothing: see
     /// [`Outbound::close`].
     pub fn forget(&mut self, session: SessionId) -> Option<Outbound> {
-        self.touched.remove(&session);
+        if !self.inbound.contains_key(&session) {
+            self.touched.remove(&session);
+        }
         self.outbound.remove(&session)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     lamport::Stamp,
-    number::{Epoch, Number, SessionId},
+    number::{Epoch, Level, Number, SessionId},
     send::{NoRoom, SendSettings},
     session::{Departure, Ended, Peer},
     wire::{Greeting, Refusal},
@@ -35,6 +35,28 @@ pub struct Settings {
     pub auto_process: bool,
     /// How the bodies that we receive are encoded (GRT-2).
     pub codec: u8,
+    /// Whether senders may transmit only while the application asks for a message (RDV-1).
+    pub rendezvous: bool,
+    /// How to send to those who greet us and want a stream back (DPX-1).
+    pub back: BackSettings,
+}
+
+/// How streams back are sent; see [`SendSettings`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BackSettings {
+    /// At which level a frame is released.
+    pub level: Level,
+    /// The most bytes of unacknowledged frames to keep in a stream.
+    pub retain: usize,
+}
+
+/// What the link knows of who greets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Greeter {
+    /// Its user.
+    pub uid: u32,
+    /// Message size of its inbox.
+    pub frame_size: usize,
 }
 
 /// What an endpoint tells its application, in order.
@@ -104,6 +126,10 @@ pub struct Connect {
     pub pid_namespace: u64,
     /// Name of our inbox.
     pub inbox: Vec<u8>,
+    /// To ask for a stream back, which we shall receive (DPX-1).
+    pub wants_back: bool,
+    /// The user of the receiver, as the link knows it.
+    pub uid: u32,
 }
 
 /// Why [`Endpoint::send`](super::Endpoint::send) did not take a message.

@@ -42,6 +42,8 @@ pub(super) struct Spent {
     reserved: (u64, u64),
     /// The byte credit that was asked for.
     pub(super) wanted: u64,
+    /// The frame credit when it last did not suffice.
+    lacked: Option<u64>,
     /// Somebody waits for room for a message of this length, which is longer than a frame.
     large: Option<usize>,
 }
@@ -109,8 +111,14 @@ impl SendWindow {
         if self.has_credit(length, fits, paid) {
             return Ok(());
         }
+        self.spent.lacked = self.rendezvous.then_some(self.known.frame_credit);
         self.ask_for(length);
         Err(NoRoom::Credit)
+    }
+
+    /// Whether somebody wants to send for whom only the receiver's application can make room, by asking for a message (RDV-1).
+    pub(super) fn is_starving(&self) -> bool {
+        self.spent.lacked == Some(self.known.frame_credit)
     }
 
     /// LRG-2: a message that the window will never have room for is asked for. No other is: credit for it comes by itself.

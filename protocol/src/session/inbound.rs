@@ -5,7 +5,7 @@ use crate::{
     lamport::Clock,
     number::{FrameNumber, Level, Number, SessionId, StreamId},
     recv::RecvWindow,
-    wire::{Acknowledgement, Ask, Close, EndReason, Greeting, Priority, Welcome},
+    wire::{Acknowledgement, Ask, Close, EndReason, Priority, Terms, Welcome},
 };
 
 /// Who is on the sending side of an [`Inbound`] session.
@@ -55,8 +55,10 @@ enum RecvState {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Inbound {
     peer: Peer,
+    /// The id for frames to the sender.
     reply_session: SessionId,
-    welcome: Welcome,
+    /// What has to be said before all else; nothing to whoever welcomed us.
+    welcome: Option<Welcome>,
     window: RecvWindow,
     state: RecvState,
     welcomed: bool,
@@ -67,22 +69,29 @@ pub struct Inbound {
 }
 
 impl Inbound {
-    /// The session that answers `greeting` of user `uid`, who waits for `level`, with `welcome`, with a byte window of `window`, over a link
-    /// that may lose frames or not.
-    pub fn new(greeting: &Greeting, uid: u32, level: Level, welcome: Welcome, window: u64, lossy: bool) -> Self {
-        let mut recv = RecvWindow::new(level, window);
-        let (frame_credit, byte_credit) = (welcome.frame_credit, welcome.byte_credit);
+    /// The session in which `peer`, who waits for `level`, sends on these `terms` with a byte window of `window`, over a link that
+    /// may lose frames or not. Frames to it go under `reply_session`.
+    pub fn new(peer: Peer, reply_session: SessionId, level: Level, terms: Terms, window: u64, lossy: bool) -> Self {
+        let Terms { frame_credit, byte_credit, rendezvous, .. } = terms;
+        let recv = RecvWindow::new(level, window);
+        let mut recv = if rendezvous { recv.without_capacity() } else { recv };
         recv.told(Acknowledgement { frame_credit, byte_credit, ..Acknowledgement::default() });
         Self {
-            peer: Peer { stream: greeting.stream, pid: greeting.pid, uid },
-            reply_session: greeting.reply_session,
-            welcome,
+            peer,
+            reply_session,
+            welcome: None,
             window: recv,
             state: RecvState::Open,
             welcomed: false,
             close: None,
             lossy,
         }
+    }
+
+    /// The same, with this to be said before all else.
+    #[must_use]
+    pub fn with_welcome(self, welcome: Welcome) -> Self {
+        Self { welcome: Some(welcome), ..self }
     }
 
     /// Who sends.
@@ -122,9 +131,9 @@ impl Inbound {
         Ok(())
     }
 
-    /// The sender says that we broke a rule, and ended the session.
-    pub fn handle_accusation(&mut self, reason: EndReason) {
-        self.depart(Departure::Accused(reason));
+    /// The session is over for another cause than our own frames: the sender accuses us, or broke a rule in the other direction.
+    pub fn end(&mut self, departure: Departure) {
+        self.depart(departure);
     }
 
     /// The sender asks where we stand, and perhaps for credit. It may do so after its close, if that may be lost (RTX-2).
@@ -239,8 +248,8 @@ impl Inbound {
         if matches!(self.state, RecvState::Draining { gone: true, .. } | RecvState::Left { gone: true }) {
             return true;
         }
-        if !self.welcomed {
-            let frame = self.welcome.encode(self.reply_session, clock.now());
+        if let Some(welcome) = self.welcome.as_ref().filter(|_| !self.welcomed) {
+            let frame = welcome.encode(self.reply_session, clock.now());
             if !link(Priority::Ordered, &frame) {
                 return false;
             }

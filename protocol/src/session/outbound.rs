@@ -1,11 +1,11 @@
 //! The sending side of a session.
 
-use super::LinkFn;
+use super::{Inbound, LinkFn, Peer};
 use crate::{
     lamport::Clock,
-    number::{Epoch, FrameNumber, Number, SessionId},
+    number::{Epoch, FrameNumber, Number, SessionId, StreamId},
     send::{Manner, NoRoom, Reservation, SendSettings, SendWindow},
-    wire::{Acknowledgement, Close, EndReason, Greeting, Priority, Refusal, Welcome},
+    wire::{Acknowledgement, Close, EndReason, Greeting, Priority, Refusal, Terms, Welcome},
 };
 
 /// Why a session is over, as its sender sees it.
@@ -48,13 +48,19 @@ enum SendState {
 /// The sending side of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Outbound {
-    greeting: Greeting,
+    /// None in a stream back: that was asked for.
+    greeting: Option<Greeting>,
+    /// The stream that is answered by a stream back.
+    back_to: Option<StreamId>,
     window: SendWindow,
     state: SendState,
     /// The id for frames to the receiver, from its welcome on.
     data_session: Option<SessionId>,
     /// The receiver's incarnation, from its welcome on.
     receiver: Option<Epoch>,
+    /// The receiver's user.
+    uid: u32,
+
     /// A close that accuses the receiver of a violation, not yet sent (SES-3).
     accusation: Option<EndReason>,
     /// Whether [`tell_end`](Self::tell_end) has told.
@@ -62,17 +68,36 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// A session that will greet with `greeting`.
-    pub fn new(greeting: Greeting, settings: SendSettings) -> Self {
+    /// A session that will greet a receiver of user `uid` with `greeting`.
+    pub fn new(greeting: Greeting, settings: SendSettings, uid: u32) -> Self {
         Self {
-            greeting,
+            greeting: Some(greeting),
+            back_to: None,
             window: SendWindow::new(settings),
             state: SendState::Greeting { sent: false },
             data_session: None,
             receiver: None,
+            uid,
             accusation: None,
             end_told: false,
         }
+    }
+
+    /// The stream back to whoever sent `greeting`, a process of user `uid` (DPX-1). `None` if it wants none.
+    pub fn back(greeting: &Greeting, settings: SendSettings, uid: u32) -> Option<Self> {
+        let terms = greeting.back?;
+        let mut back = Self::new(greeting.clone(), settings, uid);
+        back.greeting = None;
+        back.back_to = Some(greeting.stream);
+        back.state = SendState::Open;
+        back.open(greeting.reply_session, greeting.stream.epoch, &terms);
+        Some(back)
+    }
+
+    fn open(&mut self, data_session: SessionId, receiver: Epoch, terms: &Terms) {
+        self.data_session = Some(data_session);
+        self.receiver = Some(receiver);
+        self.window.open(data_session, terms);
     }
 
     /// What we sent and what of it is acknowledged.
@@ -104,6 +129,19 @@ impl Outbound {
     /// The receiver's incarnation, once it has welcomed us.
     pub const fn receiver(&self) -> Option<Epoch> {
         self.receiver
+    }
+
+    /// The stream that is answered, in a stream back.
+    pub(crate) const fn is_back_to(&self) -> Option<StreamId> {
+        self.back_to
+    }
+
+    /// The other direction, as it is received by whoever asked for it, now that `welcome` has come (DPX-1).
+    pub(crate) fn receiving_side(&self, welcome: &Welcome, window: u64, lossy: bool) -> Option<Inbound> {
+        let (terms, back) = (self.greeting.as_ref()?.back?, welcome.back?);
+        let stream = StreamId { epoch: welcome.epoch, index: back.index };
+        let peer = Peer { stream, pid: welcome.pid, uid: self.uid };
+        Some(Inbound::new(peer, welcome.data_session, back.level, terms, window, lossy))
     }
 
     /// Accepts a message, see [`SendWindow::push`].
@@ -168,15 +206,14 @@ impl Outbound {
         }
     }
 
-    /// The receiver opened the session. Returns whether it was news (WEL-2) and wanted (WEL-3).
+    /// The receiver opened the session. Returns whether it was news (WEL-2) and what we asked for (WEL-3).
     pub fn handle_welcome(&mut self, welcome: &Welcome) -> bool {
-        if !self.awaits_answer() || self.greeting.level.is_none() {
+        let is_answer =
+            |greeting: &Greeting| greeting.level.is_some() && greeting.back.is_some() == welcome.back.is_some();
+        if !self.awaits_answer() || !self.greeting.as_ref().is_some_and(is_answer) {
             return false;
         }
-        self.data_session = Some(welcome.data_session);
-        let Welcome { data_session, frame_credit, byte_credit, max_message, .. } = *welcome;
-        self.window.open(data_session, frame_credit, byte_credit, max_message);
-        self.receiver = Some(welcome.epoch);
+        self.open(welcome.data_session, welcome.epoch, &welcome.terms);
         if matches!(self.state, SendState::Greeting { .. }) {
             self.state = SendState::Open;
         }
@@ -208,27 +245,30 @@ impl Outbound {
 
     /// The receiver closed the session (CLO-4).
     pub fn handle_close(&mut self, close: Close) {
-        if self.ended().is_none() {
-            self.state = SendState::Ended(match close.reason {
-                EndReason::Finished => Ended::ClosedByPeer,
-                reason => Ended::Accused(reason),
-            });
-        }
+        self.end(match close.reason {
+            EndReason::Finished => Ended::ClosedByPeer,
+            reason => Ended::Accused(reason),
+        });
     }
 
     /// The receiver is dead, and all it ever sent us has been handled (DTH-2).
     pub fn handle_death(&mut self) {
         self.accusation = None;
-        if self.ended().is_none() {
-            self.state = SendState::Ended(Ended::PeerDied);
-        }
+        self.end(Ended::PeerDied);
     }
 
     /// The receiver broke a rule (SES-3).
     pub fn violated(&mut self, reason: EndReason) {
         if self.ended().is_none() {
-            self.state = SendState::Ended(Ended::PeerViolated(reason));
+            self.end(Ended::PeerViolated(reason));
             self.accusation = Some(reason);
+        }
+    }
+
+    /// The session is over for a cause of which the receiver need not be told by us.
+    pub(crate) fn end(&mut self, why: Ended) {
+        if self.ended().is_none() {
+            self.state = SendState::Ended(why);
         }
     }
 
@@ -237,7 +277,8 @@ impl Outbound {
         let now = clock.now();
         match (&mut self.state, self.data_session) {
             (SendState::Greeting { sent: greeted } | SendState::Closing { greeted, .. }, None) => {
-                *greeted = *greeted || link(Priority::Ordered, &self.greeting.encode(now));
+                let greeting = self.greeting.as_ref();
+                *greeted = *greeted || greeting.is_none_or(|greeting| link(Priority::Ordered, &greeting.encode(now)));
                 *greeted
             }
             (SendState::Ended(_), None) => true,

@@ -27,8 +27,32 @@ pub struct Greeting {
     pub reply_session: SessionId,
     /// Inode number of the greeter's pid namespace.
     pub pid_namespace: u64,
+    /// The terms on which the greeter would receive a stream back (DPX-1); `None`: it wants none.
+    pub back: Option<Terms>,
     /// Name of the greeter's inbox: 1 to 255 bytes.
     pub inbox: Vec<u8>,
+}
+
+/// What a receiver grants a sender at first, and what it takes from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Terms {
+    /// How many data frames the sender may transmit in total.
+    pub frame_credit: u64,
+    /// How many body bytes the sender may transmit in total.
+    pub byte_credit: u64,
+    /// The longest message in bytes that the receiver takes.
+    pub max_message: u32,
+    /// Whether the channel has no capacity: each message is taken by the receiving application while its sender waits (RDV-1).
+    pub rendezvous: bool,
+}
+
+/// The stream that a receiver sends back (DPX-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Back {
+    /// The level that it waits for.
+    pub level: Level,
+    /// Index of the stream in its epoch.
+    pub index: u32,
 }
 
 /// Grants a session (section 7).
@@ -38,14 +62,12 @@ pub struct Welcome {
     pub data_session: SessionId,
     /// Incarnation of the receiver.
     pub epoch: Epoch,
-    /// How many data frames the sender may transmit in total.
-    pub frame_credit: u64,
-    /// How many body bytes the sender may transmit in total.
-    pub byte_credit: u64,
     /// Process id of the receiver.
     pub pid: u32,
-    /// The longest message in bytes that the receiver takes.
-    pub max_message: u32,
+    /// What it grants.
+    pub terms: Terms,
+    /// What it sends back, if that was asked for.
+    pub back: Option<Back>,
 }
 
 /// Denies a session (section 8).
@@ -96,8 +118,14 @@ mod greeting {
     pub(super) const PID_NAMESPACE: Range<usize> = 48..56;
     pub(super) const STREAM: Range<usize> = 56..60;
     pub(super) const NAME_LENGTH: Range<usize> = 60..62;
-    pub(super) const RESERVED: Range<usize> = 62..64;
-    pub(super) const NAME: usize = 64;
+    pub(super) const FLAGS: Range<usize> = 62..64;
+    pub(super) const FLAG_BACK: u16 = 1;
+    pub(super) const FLAG_RENDEZVOUS: u16 = 2;
+    pub(super) const FRAME_CREDIT: Range<usize> = 64..72;
+    pub(super) const BYTE_CREDIT: Range<usize> = 72..80;
+    pub(super) const MAX_MESSAGE: Range<usize> = 80..84;
+    pub(super) const RESERVED: Range<usize> = 84..88;
+    pub(super) const NAME: usize = 88;
     pub(super) const NAME_MAX: usize = 255;
     const _: () = assert!(NAME + NAME_MAX <= super::super::MIN_FRAME_SIZE);
 }
@@ -113,12 +141,7 @@ impl Greeting {
         bytes[greeting::VERSION_MIN] = self.versions.0;
         bytes[greeting::VERSION_MAX] = self.versions.1;
         bytes[greeting::CODEC] = self.codec;
-        bytes[greeting::LEVEL] = match self.level {
-            None => 0,
-            Some(Level::Received) => 1,
-            Some(Level::Delivered) => 2,
-            Some(Level::Processed) => 3,
-        };
+        bytes[greeting::LEVEL] = level_byte(self.level);
         put(&mut bytes, greeting::PID, self.pid.to_le_bytes());
         put(&mut bytes, greeting::EPOCH, self.stream.epoch.get().to_le_bytes());
         put(&mut bytes, greeting::REPLY_SESSION, self.reply_session.get().to_le_bytes());
@@ -126,6 +149,13 @@ impl Greeting {
         put(&mut bytes, greeting::STREAM, self.stream.index.to_le_bytes());
         let length = u16::try_from(self.inbox.len()).expect("at most 255");
         put(&mut bytes, greeting::NAME_LENGTH, length.to_le_bytes());
+        if let Some(terms) = self.back {
+            let rendezvous = if terms.rendezvous { greeting::FLAG_RENDEZVOUS } else { 0 };
+            put(&mut bytes, greeting::FLAGS, (greeting::FLAG_BACK | rendezvous).to_le_bytes());
+            put(&mut bytes, greeting::FRAME_CREDIT, terms.frame_credit.to_le_bytes());
+            put(&mut bytes, greeting::BYTE_CREDIT, terms.byte_credit.to_le_bytes());
+            put(&mut bytes, greeting::MAX_MESSAGE, terms.max_message.to_le_bytes());
+        }
         bytes[greeting::NAME..].copy_from_slice(&self.inbox);
         finish(bytes, Kind::Greeting, None, stamp)
     }
@@ -141,11 +171,18 @@ impl Greeting {
         verify_all(bytes)?;
         zero(&bytes[greeting::RESERVED])?;
         let versions = (bytes[greeting::VERSION_MIN], bytes[greeting::VERSION_MAX]);
-        let level = match bytes[greeting::LEVEL] {
-            0 => None,
-            1 => Some(Level::Received),
-            2 => Some(Level::Delivered),
-            3 => Some(Level::Processed),
+        let level = level_of(bytes[greeting::LEVEL])?;
+        let back = match u16_at(bytes, greeting::FLAGS) {
+            0 => {
+                zero(&bytes[greeting::FRAME_CREDIT.start..greeting::NAME])?;
+                None
+            }
+            flags if flags & !greeting::FLAG_RENDEZVOUS == greeting::FLAG_BACK => Some(Terms {
+                frame_credit: u64_at(bytes, greeting::FRAME_CREDIT),
+                byte_credit: u64_at(bytes, greeting::BYTE_CREDIT),
+                max_message: u32_at(bytes, greeting::MAX_MESSAGE),
+                rendezvous: flags & greeting::FLAG_RENDEZVOUS != 0,
+            }),
             _ => return Err(Fault::Field),
         };
         if versions.0 > versions.1 {
@@ -160,41 +197,62 @@ impl Greeting {
             stream: StreamId { epoch, index: u32_at(bytes, greeting::STREAM) },
             reply_session: SessionId::new(u64_at(bytes, greeting::REPLY_SESSION)).ok_or(Fault::Field)?,
             pid_namespace: u64_at(bytes, greeting::PID_NAMESPACE),
+            back,
             inbox: name.to_vec(),
         })
     }
 }
 
 impl Welcome {
-    const LENGTH: usize = 64;
+    const LENGTH: usize = 72;
     const DATA_SESSION: Range<usize> = 24..32;
     const EPOCH: Range<usize> = 32..40;
     const FRAME_CREDIT: Range<usize> = 40..48;
     const BYTE_CREDIT: Range<usize> = 48..56;
     const PID: Range<usize> = 56..60;
     const MAX_MESSAGE: Range<usize> = 60..64;
+    const FLAGS: usize = 64;
+    const FLAG_RENDEZVOUS: u8 = 1;
+    const BACK_LEVEL: usize = 65;
+    const RESERVED: Range<usize> = 66..68;
+    const BACK_INDEX: Range<usize> = 68..72;
 
     /// The frame, for the greeting's reply session, at the receiver's clock.
     pub fn encode(&self, session: SessionId, stamp: Stamp) -> Vec<u8> {
         let mut bytes = vec![0; Self::LENGTH];
         put(&mut bytes, Self::DATA_SESSION, self.data_session.get().to_le_bytes());
         put(&mut bytes, Self::EPOCH, self.epoch.get().to_le_bytes());
-        put(&mut bytes, Self::FRAME_CREDIT, self.frame_credit.to_le_bytes());
-        put(&mut bytes, Self::BYTE_CREDIT, self.byte_credit.to_le_bytes());
+        put(&mut bytes, Self::FRAME_CREDIT, self.terms.frame_credit.to_le_bytes());
+        put(&mut bytes, Self::BYTE_CREDIT, self.terms.byte_credit.to_le_bytes());
         put(&mut bytes, Self::PID, self.pid.to_le_bytes());
-        put(&mut bytes, Self::MAX_MESSAGE, self.max_message.to_le_bytes());
+        put(&mut bytes, Self::MAX_MESSAGE, self.terms.max_message.to_le_bytes());
+        bytes[Self::FLAGS] = if self.terms.rendezvous { Self::FLAG_RENDEZVOUS } else { 0 };
+        if let Some(back) = self.back {
+            bytes[Self::BACK_LEVEL] = level_byte(Some(back.level));
+            put(&mut bytes, Self::BACK_INDEX, back.index.to_le_bytes());
+        }
         finish(bytes, Kind::Welcome, Some(session), stamp)
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         exactly(bytes, Self::LENGTH)?;
+        zero(&bytes[Self::RESERVED])?;
+        let index = u32_at(bytes, Self::BACK_INDEX);
+        let back = level_of(bytes[Self::BACK_LEVEL])?.map(|level| Back { level, index });
+        if bytes[Self::FLAGS] & !Self::FLAG_RENDEZVOUS != 0 || (back.is_none() && index != 0) {
+            return Err(Fault::Field);
+        }
         Ok(Self {
             data_session: SessionId::new(u64_at(bytes, Self::DATA_SESSION)).ok_or(Fault::Field)?,
             epoch: Epoch::new(u64_at(bytes, Self::EPOCH)).ok_or(Fault::Field)?,
-            frame_credit: u64_at(bytes, Self::FRAME_CREDIT),
-            byte_credit: u64_at(bytes, Self::BYTE_CREDIT),
             pid: u32_at(bytes, Self::PID),
-            max_message: u32_at(bytes, Self::MAX_MESSAGE),
+            terms: Terms {
+                frame_credit: u64_at(bytes, Self::FRAME_CREDIT),
+                byte_credit: u64_at(bytes, Self::BYTE_CREDIT),
+                max_message: u32_at(bytes, Self::MAX_MESSAGE),
+                rendezvous: bytes[Self::FLAGS] != 0,
+            },
+            back,
         })
     }
 }
@@ -234,6 +292,25 @@ impl Refusal {
         };
         Ok(Self { reason, versions: (bytes[Self::VERSION_MIN], bytes[Self::VERSION_MAX]) })
     }
+}
+
+const fn level_byte(level: Option<Level>) -> u8 {
+    match level {
+        None => 0,
+        Some(Level::Received) => 1,
+        Some(Level::Delivered) => 2,
+        Some(Level::Processed) => 3,
+    }
+}
+
+const fn level_of(byte: u8) -> Result<Option<Level>, Fault> {
+    Ok(match byte {
+        0 => None,
+        1 => Some(Level::Received),
+        2 => Some(Level::Delivered),
+        3 => Some(Level::Processed),
+        _ => return Err(Fault::Field),
+    })
 }
 
 pub(super) fn finish(mut bytes: Vec<u8>, kind: Kind, session: Option<SessionId>, stamp: Stamp) -> Vec<u8> {

@@ -9,7 +9,7 @@ mod header;
 mod open;
 mod progress;
 
-pub use control::{Greeting, Refusal, RefusalReason, Welcome};
+pub use control::{Back, Greeting, Refusal, RefusalReason, Terms, Welcome};
 pub use data::{DataFrame, Item, Record, RecordCursor};
 pub use header::{Header, Kind, VERSION, VERSION_ANY};
 pub use open::{MAX_RECORDS, OpenFrame, Shape, record_limit};

@@ -2,7 +2,7 @@
 
 use crate::{
     bench::{Bench, MAX_MESSAGE, PLENTY},
-    forge::{acknowledgement, session},
+    forge::{acknowledgement, session, terms},
     net::{Net, Setup},
 };
 use lamq_protocol::{
@@ -89,7 +89,7 @@ fn what_is_kept_unacknowledged_is_bounded_whatever_is_sent() {
     for length in [0, 1, 100, 452] {
         let mut bench =
             Bench::new(SendSettings { frame_size: 512, level: Level::Processed, retain: RETAIN, lossy: false });
-        bench.window.open(session(), PLENTY, PLENTY, MAX_MESSAGE);
+        bench.window.open(session(), &terms(PLENTY, PLENTY));
         // The receiver takes every frame at once, and its application is never done with any.
         let accepted = (1..10_000).take_while(|number| {
             let accepted = bench.push(length).is_ok();
@@ -115,7 +115,7 @@ fn what_is_kept_unacknowledged_is_bounded_whatever_is_sent() {
 fn one_message_may_always_be_kept() {
     for length in [0, 452, MAX_MESSAGE as usize] {
         let mut bench = Bench::new(SendSettings { frame_size: 512, level: Level::Delivered, retain: 0, lossy: false });
-        bench.window.open(session(), PLENTY, PLENTY, MAX_MESSAGE);
+        bench.window.open(session(), &terms(PLENTY, PLENTY));
         assert_eq!(bench.push(length), Ok(1));
         assert_eq!(bench.push(0), Err(NoRoom::Credit));
         bench.transmit();

@@ -1,6 +1,6 @@
 //! Sections 6 to 8 of `SPEC.md`: who asks only, and wants no session.
 
-use crate::net::{Net, Seen, Setup, USER, pid};
+use crate::net::{GREETER, Net, Seen, Setup, pid};
 use lamq_protocol::{
     Epoch, SessionId, Stamp,
     session::Ended,
@@ -58,7 +58,7 @@ fn whoever_asks_makes_no_session_and_is_not_seen() {
     assert_eq!((counters.accepted, counters.departed, counters.pings), (1, 0, 2));
     // Not even if the shell forgot that there is nothing to accept.
     let before = net.receiver.core.clone();
-    net.receiver.core.accept(&question(), USER, SessionId::new(0xBAD).unwrap());
+    net.receiver.core.accept(&question(), GREETER, SessionId::new(0xBAD).unwrap());
     assert_eq!((&net.receiver.core, net.receiver.counters().accepted), (&before, 1));
 }
 
@@ -94,8 +94,7 @@ fn a_welcome_that_nobody_wanted_is_counted_and_changes_nothing() {
         greet(&mut net, 0);
         net.transmit_from_sender(0);
         let (data_session, epoch) = (SessionId::new(1).unwrap(), Epoch::new(1).unwrap());
-        let welcome =
-            Welcome { data_session, epoch, frame_credit: 8, byte_credit: 1000, pid: pid(9), max_message: 1000 };
+        let welcome = Welcome { data_session, epoch, pid: pid(9), terms: crate::forge::terms(8, 1000), back: None };
         let state = |net: &Net| (net.senders[0].outbound().clone(), net.senders[0].node.core.now());
         let before = state(&net);
         net.give_sender(0, welcome.encode(net.senders[0].session, Stamp::new(99)));

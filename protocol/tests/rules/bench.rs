@@ -1,6 +1,6 @@
 //! The window of a sender by itself, with a link that has all the room in the world.
 
-use crate::forge::{acknowledgement, session};
+use crate::forge::{acknowledgement, session, terms};
 use lamq_protocol::{
     Level, Number, Stamp,
     lamport::Clock,
@@ -30,7 +30,7 @@ impl Bench {
     /// Welcomed; frames have up to 512 bytes.
     pub(crate) fn open(level: Level, frame_credit: u64, byte_credit: u64) -> Self {
         let mut bench = Self::new(SendSettings { frame_size: 512, level, retain: 1 << 20, lossy: false });
-        bench.window.open(session(), frame_credit, byte_credit, MAX_MESSAGE);
+        bench.window.open(session(), &terms(frame_credit, byte_credit));
         bench
     }
 

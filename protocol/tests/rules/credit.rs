@@ -17,7 +17,7 @@ use lamq_proves::proves;
 fn grants(net: &Net, index: usize) -> Vec<u64> {
     let frames = net.senders[index].node.handled.iter();
     let grant = |frame: &Vec<u8>| match decode(frame.as_slice()).unwrap().1 {
-        Frame::Welcome(welcome) => Some(welcome.frame_credit),
+        Frame::Welcome(welcome) => Some(welcome.terms.frame_credit),
         Frame::Acknowledgement(acknowledgement) => Some(acknowledgement.frame_credit),
         _ => None,
     };

@@ -3,8 +3,8 @@
 use lamq_protocol::{
     Epoch, FrameNumber, Level, Number, SessionId, Stamp, StreamId,
     wire::{
-        Acknowledgement, Ask, Close, EndReason, Frame, Greeting, Item, OpenFrame, Refusal, RefusalReason, Shape,
-        Welcome, decode,
+        Acknowledgement, Ask, Back, Close, EndReason, Frame, Greeting, Item, OpenFrame, Refusal, RefusalReason, Shape,
+        Terms, Welcome, decode,
     },
 };
 
@@ -63,6 +63,7 @@ fn the_greeting_is_what_we_send_and_understand() {
         stream: StreamId { epoch: Epoch::new(0xE1E2_E3E4_E5E6_E7E8).unwrap(), index: 2 },
         reply_session: reply_session(),
         pid_namespace: 4_026_531_836,
+        back: Some(Terms { frame_credit: 8, byte_credit: 65_536, max_message: 1 << 20, rendezvous: false }),
         inbox: b"/lamq.4711.0".to_vec(),
     };
     let encoded = greeting.encode(Stamp::new(5));
@@ -74,10 +75,9 @@ fn the_welcome_is_what_we_send_and_understand() {
     let welcome = Welcome {
         data_session: data_session(),
         epoch: Epoch::new(0xF1F2_F3F4_F5F6_F7F8).unwrap(),
-        frame_credit: 8,
-        byte_credit: 262_144,
         pid: 815,
-        max_message: 16 << 20,
+        terms: Terms { frame_credit: 8, byte_credit: 262_144, max_message: 16 << 20, rendezvous: false },
+        back: Some(Back { level: Level::Delivered, index: 5 }),
     };
     let encoded = welcome.encode(reply_session(), Stamp::new(17));
     assert_example("welcome", &encoded, Some(reply_session()), 17, &Frame::Welcome(welcome));

@@ -4,7 +4,7 @@ use lamq_protocol::{
     Number, SessionId, Stamp,
     number::FrameNumber,
     recv::{RecvWindow, Verdict},
-    wire::{Acknowledgement, Close, DataFrame, EndReason, Frame, OpenFrame, Shape, decode},
+    wire::{Acknowledgement, Close, DataFrame, EndReason, Frame, OpenFrame, Shape, Terms, decode},
 };
 use std::ops::Range;
 
@@ -50,6 +50,11 @@ pub(crate) fn acknowledgement(frames: u64, values: [u64; 5]) -> Acknowledgement 
     let [received, delivered, processed] = [received, delivered, processed].map(Number::new);
     let frames = FrameNumber::new(frames);
     Acknowledgement { frames, received, delivered, processed, frame_credit, byte_credit, ..Acknowledgement::default() }
+}
+
+/// What a receiver grants at first, for messages of up to 5000 bytes.
+pub(crate) const fn terms(frame_credit: u64, byte_credit: u64) -> Terms {
+    Terms { frame_credit, byte_credit, max_message: 5000, rendezvous: false }
 }
 
 /// What a data frame says.

@@ -1,13 +1,14 @@
 //! Section 5 of `SPEC.md`, and the layout of the frames that carry no messages.
 
 use crate::{
-    forge::{acknowledgement, altered, check, close, data, sealed, session},
+    forge::{acknowledgement, altered, check, close, data, sealed, session, terms},
     net::Net,
 };
 use lamq_protocol::{
     Epoch, FrameNumber, Level, Number, SessionId, Stamp, StreamId,
     wire::{
-        Acknowledgement, Ask, Close, EndReason, Fault, Frame, Greeting, Header, Refusal, RefusalReason, Welcome, decode,
+        Acknowledgement, Ask, Back, Close, EndReason, Fault, Frame, Greeting, Header, Refusal, RefusalReason, Terms,
+        Welcome, decode,
     },
 };
 use lamq_proves::proves;
@@ -22,13 +23,14 @@ fn greeting() -> Greeting {
         stream: StreamId { epoch: Epoch::new(0xE0).unwrap(), index: 1 },
         reply_session: session(),
         pid_namespace: 9,
+        back: None,
         inbox: b"/inbox".to_vec(),
     }
 }
 
 fn welcome() -> Welcome {
     let epoch = Epoch::new(0xE1).unwrap();
-    Welcome { data_session: session(), epoch, frame_credit: 8, byte_credit: 1000, pid: 8, max_message: 99 }
+    Welcome { data_session: session(), epoch, pid: 8, terms: terms(8, 1000), back: None }
 }
 
 /// A good frame of each kind.
@@ -129,9 +131,13 @@ fn a_field_with_a_value_that_it_cannot_have_is_a_fault() {
 fn what_is_reserved_is_sent_as_zero_and_refused_when_it_is_not() {
     let index = 48 + 8;
     let reserved = [
-        ("greeting", 62..64, 0xFF),
+        ("greeting", 62..63, !1), // flags but back: without it, rendezvous and the terms are nothing
+        ("greeting", 63..88, 0xFF),
+        ("welcome", 64..65, !1),   // flags but rendezvous
+        ("welcome", 65..66, !3),   // a level
+        ("welcome", 66..72, 0xFF), // without a level the index is nothing
         ("close", 34..40, 0xFF),
-        ("data", 46..47, !3), // flags but solicit and await
+        ("data", 46..47, !3_u8), // flags but solicit and await
         ("data", 47..48, 0xFF),
         ("data", index + 3..index + 4, 0x07), // flags of a record but stamp, gap, more, rest, void
     ];
@@ -171,25 +177,36 @@ fn epoch() -> impl Strategy<Value = Epoch> {
     any::<u64>().prop_filter_map("no epoch", Epoch::new)
 }
 
+fn any_terms() -> impl Strategy<Value = Terms> {
+    (any::<[u64; 2]>(), any::<u32>(), any::<bool>()).prop_map(
+        |([frame_credit, byte_credit], max_message, rendezvous)| Terms {
+            frame_credit,
+            byte_credit,
+            max_message,
+            rendezvous,
+        },
+    )
+}
+
 fn greetings() -> impl Strategy<Value = Frame<Vec<u8>>> {
     let level = prop::option::of(prop::sample::select(&[Level::Received, Level::Delivered, Level::Processed][..]));
     let versions = (any::<u8>(), any::<u8>()).prop_map(|(a, b)| (a.min(b), a.max(b)));
     let stream = (epoch(), any::<u32>()).prop_map(|(epoch, index)| StreamId { epoch, index });
     let inbox = prop::collection::vec(any::<u8>(), 1..=255);
-    (versions, any::<u8>(), level, any::<u32>(), stream, id(), any::<u64>(), inbox).prop_map(
-        |(versions, codec, level, pid, stream, reply_session, pid_namespace, inbox)| {
-            Frame::Greeting(Greeting { versions, codec, level, pid, stream, reply_session, pid_namespace, inbox })
+    let numbers = (any::<u8>(), any::<u32>(), any::<u64>());
+    (versions, numbers, level, stream, id(), prop::option::of(any_terms()), inbox).prop_map(
+        |(versions, (codec, pid, pid_namespace), level, stream, reply_session, back, inbox)| {
+            Frame::Greeting(Greeting { versions, codec, level, pid, stream, reply_session, pid_namespace, back, inbox })
         },
     )
 }
 
 fn welcomes() -> impl Strategy<Value = Frame<Vec<u8>>> {
-    (id(), epoch(), any::<[u64; 2]>(), any::<[u32; 2]>()).prop_map(
-        |(data_session, epoch, credit, [pid, max_message])| {
-            let [frame_credit, byte_credit] = credit;
-            Frame::Welcome(Welcome { data_session, epoch, frame_credit, byte_credit, pid, max_message })
-        },
-    )
+    let level = prop::sample::select(&[Level::Received, Level::Delivered, Level::Processed][..]);
+    let back = prop::option::of((level, any::<u32>()).prop_map(|(level, index)| Back { level, index }));
+    (id(), epoch(), any::<u32>(), any_terms(), back).prop_map(|(data_session, epoch, pid, terms, back)| {
+        Frame::Welcome(Welcome { data_session, epoch, pid, terms, back })
+    })
 }
 
 fn refusals() -> impl Strategy<Value = Frame<Vec<u8>>> {

@@ -1,8 +1,8 @@
 //! Sections 6 to 8 of `SPEC.md`: how a session comes about, or not.
 
 use crate::{
-    forge::{acknowledgement, altered, data},
-    net::{Net, Seen, Setup, USER, pid},
+    forge::{acknowledgement, altered, data, terms},
+    net::{GREETER, Net, Seen, Setup, pid},
 };
 use lamq_protocol::{
     Epoch, SessionId, Stamp,
@@ -157,8 +157,8 @@ fn a_greeting_that_comes_twice_before_it_is_answered_makes_one_session() {
     let frame = greeting.encode(Stamp::new(1));
     let core = &mut net.receiver.core;
     let [first, second] = [core.handle_frame(frame.clone()), core.handle_frame(frame)].map(Option::unwrap);
-    core.accept(&first.greeting, USER, SessionId::new(1).unwrap());
-    core.accept(&second.greeting, USER, SessionId::new(2).unwrap());
+    core.accept(&first.greeting, GREETER, SessionId::new(1).unwrap());
+    core.accept(&second.greeting, GREETER, SessionId::new(2).unwrap());
     assert_eq!((core.senders().len(), core.counters().accepted, core.counters().repeated_greeting), (1, 1, 1));
 }
 
@@ -172,7 +172,7 @@ fn streams_and_epochs_are_told_apart() {
     other_epoch.stream.epoch = Epoch::new(0xABC).unwrap();
     for (session, greeting) in (1..).zip([&greeting, &other_stream, &other_epoch]) {
         let arrival = net.receiver.core.handle_frame(greeting.encode(Stamp::new(1))).expect("a stream of its own");
-        net.receiver.core.accept(&arrival.greeting, USER, SessionId::new(session).unwrap());
+        net.receiver.core.accept(&arrival.greeting, GREETER, SessionId::new(session).unwrap());
     }
     assert_eq!(net.receiver.core.senders().len(), 3);
 }
@@ -198,10 +198,9 @@ fn a_second_welcome_is_counted_and_changes_nothing() {
     let other = Welcome {
         data_session: SessionId::new(0xBAD).unwrap(),
         epoch: Epoch::new(0xBAD).unwrap(),
-        frame_credit: 1000,
-        byte_credit: 1 << 30,
         pid: pid(9),
-        max_message: 99,
+        terms: terms(1000, 1 << 30),
+        back: None,
     };
     let repeated = net.senders[0].node.handled[0].clone();
     let core = &mut net.senders[0].node.core;

@@ -2,7 +2,7 @@
 
 use crate::{
     forge::{data, shaped},
-    net::{Net, Seen, Setup, USER},
+    net::{BACK, GREETER, Net, Seen, Setup},
 };
 use lamq_protocol::{
     Endpoint, Epoch, SessionId, Stamp,
@@ -118,11 +118,13 @@ fn what_waits_for_a_missing_frame_is_let_go_when_the_session_ends() {
         large_memory: 0,
         lossy: false,
         auto_process: true,
+        rendezvous: false,
+        back: BACK,
     };
     let mut core: Endpoint<Rc<[u8]>> = Endpoint::new(settings);
     let arrival = core.handle_frame(net.receiver.handled[0].clone().into()).unwrap();
     let session = SessionId::new(7).unwrap();
-    core.accept(&arrival.greeting, USER, session);
+    core.accept(&arrival.greeting, GREETER, session);
     let early: Rc<[u8]> = data(session, 2, 2, &[b"x"]).into();
     core.handle_frame(early.clone());
     assert_eq!(Rc::strong_count(&early), 2);

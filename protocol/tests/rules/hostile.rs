@@ -10,8 +10,8 @@ use lamq_protocol::{
     lamport::MAX_LEAD,
     session::{Departure, Inbound},
     wire::{
-        Acknowledgement, Ask, Close, EndReason, Frame, Greeting, OpenFrame, Refusal, RefusalReason, Shape, Welcome,
-        decode,
+        Acknowledgement, Ask, Back, Close, EndReason, Frame, Greeting, OpenFrame, Refusal, RefusalReason, Shape, Terms,
+        Welcome, decode,
     },
 };
 use lamq_proves::proves;
@@ -82,12 +82,20 @@ fn forged_data(session: SessionId) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+fn terms() -> impl Strategy<Value = Terms> {
+    (edge(), edge(), any::<u32>(), any::<bool>()).prop_map(|(frame_credit, byte_credit, max_message, rendezvous)| {
+        Terms { frame_credit, byte_credit, max_message, rendezvous }
+    })
+}
+
 fn forged_greeting(reply_session: SessionId) -> impl Strategy<Value = Vec<u8>> {
     let level = prop::option::of(prop::sample::select(&[Level::Received, Level::Delivered, Level::Processed][..]));
     let epoch = edge().prop_filter_map("no epoch", Epoch::new);
-    (epoch, 0..3_u32, 100..104_u32, level, edge()).prop_map(move |(epoch, index, pid, level, stamp)| {
+    let who = (epoch, 0..3_u32, 100..104_u32);
+    (who, level, edge(), prop::option::of(terms())).prop_map(move |((epoch, index, pid), level, stamp, back)| {
         let (stream, inbox, versions) = (StreamId { epoch, index }, b"/inbox".to_vec(), (0, 3));
-        let greeting = Greeting { versions, codec: 0, level, pid, stream, reply_session, pid_namespace: 0, inbox };
+        let greeting =
+            Greeting { versions, codec: 0, level, pid, stream, reply_session, pid_namespace: 0, back, inbox };
         greeting.encode(Stamp::new(stamp))
     })
 }
@@ -108,8 +116,9 @@ fn forged_control(session: SessionId) -> impl Strategy<Value = Vec<u8>> {
             1 => Close { last: Number::new(number), reason, frame: FrameNumber::new(frames) }.encode(session, stamp),
             2 => {
                 let max_message = u32::try_from(frames).unwrap_or(u32::MAX);
-                Welcome { data_session: session, epoch, frame_credit, byte_credit, pid: 1, max_message }
-                    .encode(session, stamp)
+                let terms = Terms { frame_credit, byte_credit, max_message, rendezvous: frames % 2 == 1 };
+                let back = (frames % 3 == 1).then_some(Back { level: Level::Delivered, index: 0 });
+                Welcome { data_session: session, epoch, pid: 1, terms, back }.encode(session, stamp)
             }
             3 => Ask { question: number, bytes: byte_credit }.encode(session, stamp),
             _ => Refusal { reason: RefusalReason::Version, versions: (0, 9) }.encode(session, stamp),

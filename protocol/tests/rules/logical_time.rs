@@ -130,7 +130,8 @@ fn any_frame_from_too_far_ahead_is_a_violation() {
     // To a receiver.
     let mut net = Net::pair();
     let start = net.receiver.core.now();
-    net.give_receiver(CLOSE.encode(net.senders[0].at_receiver.unwrap(), far));
+    let close = Close { frame: FrameNumber::new(1), ..CLOSE };
+    net.give_receiver(close.encode(net.senders[0].at_receiver.unwrap(), far));
     assert_eq!(net.recv(), Some(Seen::Departed(0, Departure::Violated(EndReason::Stamp), 0)));
     assert_eq!(net.receiver.core.now(), start);
     // To a sender.

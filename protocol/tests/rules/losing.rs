@@ -235,7 +235,7 @@ fn a_close_that_comes_early_raises_the_clock_too() {
     assert!(net.receiver.core.now() >= Stamp::new(500), "{}", net.receiver.core.now());
 }
 
-fn fates() -> impl Strategy<Value = Vec<Fate>> {
+pub(crate) fn fates() -> impl Strategy<Value = Vec<Fate>> {
     let fate = prop_oneof![
         5 => Just(Fate::Arrive),
         2 => Just(Fate::Lose),

@@ -7,6 +7,7 @@
 mod accepting;
 mod acknowledging;
 mod asking;
+mod back;
 mod bench;
 mod closing;
 mod credit;
@@ -25,6 +26,7 @@ mod losing;
 mod net;
 mod processing;
 mod receiving;
+mod rendezvous;
 mod replay;
 mod reserving;
 mod retransmitting;

@@ -4,18 +4,21 @@ mod node;
 mod setup;
 
 use lamq_protocol::{
-    Epoch, Event, Number, SessionId,
-    endpoint::{Connect, SendRefused, Settings},
+    Epoch, Event, Level, Number, SessionId,
+    endpoint::{BackSettings, Connect, Greeter, SendRefused, Settings},
     send::{Manner, SendSettings},
     session::{Departure, Ended, Inbound, Outbound},
     wire::{Priority, Refusal},
 };
 use node::Inbox;
 pub(crate) use node::{Fate, Node, Sender};
-pub(crate) use setup::Setup;
+pub(crate) use setup::{Channel, Setup};
 
-/// The user of every sender.
-pub(crate) const USER: u32 = 1000;
+/// What the link knows of every sender.
+pub(crate) const GREETER: Greeter = Greeter { uid: 1000, frame_size: 512 };
+
+/// How streams back are sent.
+pub(crate) const BACK: BackSettings = BackSettings { level: Level::Delivered, retain: 1 << 20 };
 
 /// What the receiving application sees; senders by their place in the net.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +56,8 @@ impl Net {
             lossy: setup.lossy,
             auto_process,
             codec: setup.codec,
+            rendezvous: setup.channel == Channel::WithoutCapacity,
+            back: BACK,
         };
         let session = |index| SessionId::new(setup.world << 32 | index as u64).expect("not 0");
         let sender = |index: usize| Sender {
@@ -104,7 +109,17 @@ impl Net {
         let inbox = format!("/sender.{index}").into_bytes();
         let codec = self.setup.codec;
         let Sender { node, session, .. } = &mut self.senders[index];
-        node.core.connect(*session, Connect { stream: 0, codec, settings, asks_only, pid_namespace: 0, inbox });
+        let connect = Connect {
+            stream: 0,
+            codec,
+            settings,
+            asks_only,
+            pid_namespace: 0,
+            inbox,
+            wants_back: self.setup.channel == Channel::BothWays,
+            uid: GREETER.uid,
+        };
+        node.core.connect(*session, connect);
     }
 
     /// A sender asks for a session, and frames go to and fro until it has one or not.
@@ -158,15 +173,30 @@ impl Net {
 
     /// The receiving application asks for what is next.
     pub(crate) fn recv(&mut self) -> Option<Seen> {
-        let index = index_of;
-        Some(match self.receiver.core.next_event()? {
-            Event::Joined { peer } => Seen::Joined(index(peer.pid)),
-            Event::Message { peer, number, frame, body, .. } => {
-                Seen::Message(index(peer.pid), number.get(), frame[body].to_vec())
+        self.receiver.core.next_event().map(seen)
+    }
+
+    /// The receiving application sends something back, and what is due leaves it.
+    pub(crate) fn send_back(&mut self, index: usize, body: impl AsRef<[u8]>) -> Result<u64, SendRefused> {
+        let session = self.senders[index].at_receiver.expect("accepted");
+        let number = self.receiver.core.send(session, body.as_ref(), Manner::default());
+        self.transmit_from_receiver(false);
+        number.map(Number::get)
+    }
+
+    /// All that a sending application is sent back. It is always at the receiver's place in the net, which is none.
+    pub(crate) fn recv_back(&mut self, index: usize) -> Vec<Seen> {
+        let mut all = Vec::new();
+        loop {
+            self.pump();
+            let before = all.len();
+            all.extend(std::iter::from_fn(|| self.senders[index].node.core.next_event().map(seen)));
+            self.transmit_idle_sender(index);
+            self.pump();
+            if all.len() == before {
+                return all;
             }
-            Event::Gap { peer, first, last } => Seen::Gap(index(peer.pid), first.get(), last.get()),
-            Event::Departed { peer, departure, last } => Seen::Departed(index(peer.pid), departure, last.get()),
-        })
+        }
     }
 
     // What shells do.
@@ -211,6 +241,14 @@ impl Net {
             node.core.transmit(false, &mut |_, priority, frame| receiver.inbox.put(priority, frame));
             ended.extend(std::iter::from_fn(|| node.core.poll_ended()));
         }
+    }
+
+    /// The same, of one that has nothing more to read.
+    fn transmit_idle_sender(&mut self, index: usize) {
+        let Self { senders, receiver, .. } = self;
+        let Sender { node, ended, .. } = &mut senders[index];
+        node.core.transmit(true, &mut |_, priority, frame| receiver.inbox.put(priority, frame));
+        ended.extend(std::iter::from_fn(|| node.core.poll_ended()));
     }
 
     pub(crate) fn transmit_from_receiver(&mut self, idle: bool) {
@@ -273,7 +311,7 @@ impl Net {
         self.accepted += 1;
         let session = SessionId::new(self.setup.world << 32 | 1 << 24 | self.accepted).expect("not 0");
         greeter.at_receiver = Some(session);
-        self.receiver.core.accept(&arrival.greeting, USER, session);
+        self.receiver.core.accept(&arrival.greeting, GREETER, session);
     }
 
     // What befalls processes.
@@ -294,6 +332,18 @@ impl Net {
 
     pub(crate) fn ended(&self, index: usize) -> Option<Ended> {
         self.senders[index].outbound().ended()
+    }
+}
+
+fn seen(event: Event<Vec<u8>>) -> Seen {
+    let index = index_of;
+    match event {
+        Event::Joined { peer } => Seen::Joined(index(peer.pid)),
+        Event::Message { peer, number, frame, body, .. } => {
+            Seen::Message(index(peer.pid), number.get(), frame[body].to_vec())
+        }
+        Event::Gap { peer, first, last } => Seen::Gap(index(peer.pid), first.get(), last.get()),
+        Event::Departed { peer, departure, last } => Seen::Departed(index(peer.pid), departure, last.get()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     bench::{Bench, PLENTY},
-    forge::session,
+    forge::{session, terms},
     net::{Net, Seen, Setup},
 };
 use lamq_protocol::{
@@ -47,7 +47,7 @@ fn what_is_reserved_nobody_else_can_take_and_it_has_no_number() {
 fn what_is_reserved_counts_as_kept() {
     let settings = SendSettings { frame_size: 512, level: Level::Delivered, retain: 1000, lossy: false };
     let mut bench = Bench::new(settings);
-    bench.window.open(session(), PLENTY, PLENTY, 5000);
+    bench.window.open(session(), &terms(PLENTY, PLENTY));
     let reserved = bench.window.reserve(600).unwrap();
     assert_eq!(bench.push(401), Err(NoRoom::Credit));
     assert_eq!(bench.push(400), Ok(1));

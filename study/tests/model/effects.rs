@@ -3,7 +3,7 @@
 use crate::{
     setup::{Bug, Disturbance, Setup},
     steps::{Step, Who},
-    world::{Core, Process, Seen, World, body, data_of, data_session, index_of, reply_session, sender_of},
+    world::{Core, GREETER, Process, Seen, World, body, data_of, data_session, index_of, reply_session, sender_of},
 };
 use lamq_protocol::{
     Number, SessionId, Stamp,
@@ -23,7 +23,7 @@ impl Setup {
             }
             Step::Accept => {
                 let greeting = world.greeting.take()?;
-                world.receiver.core.as_mut()?.accept(&greeting, 0, data_session(index_of(greeting.pid)));
+                world.receiver.core.as_mut()?.accept(&greeting, GREETER, data_session(index_of(greeting.pid)));
             }
             Step::Distrust => {
                 world.greeting = None;

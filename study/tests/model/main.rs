@@ -83,7 +83,7 @@ fn the_receiver_may_leave_at_any_moment() {
 #[test]
 fn a_sender_may_wait_until_its_messages_are_processed() {
     let setup = Setup { level: Level::Processed, auto_process: false, exits: &[Exit::SenderDies], ..Setup::SMALL };
-    holds(setup, &["two messages in a frame", "no credit", "all is delivered, and both sides know"], 540_708);
+    holds(setup, &["two messages in a frame", "no credit", "all is delivered, and both sides know"], 540_596);
 }
 
 #[proves("ACK-3")]
@@ -96,6 +96,21 @@ fn an_idle_receiver_leaves_nothing_unacknowledged() {
 #[test]
 fn bytes_may_be_scarcer_than_slots() {
     holds(Setup { window: 2, ..Setup::WIDE }, &["no credit", "all is delivered, and both sides know"], 110_466);
+}
+
+#[proves("RDV-1")]
+#[test]
+fn a_receiver_may_have_no_capacity() {
+    let setup = Setup { rendezvous: true, exits: &[Exit::SenderDies], ..Setup::SMALL };
+    holds(setup, &["no credit", "all is delivered, and both sides know"], 4_657);
+}
+
+#[proves("RDV-1", "RTX-2")]
+#[test]
+fn a_receiver_without_capacity_may_lose_any_frame() {
+    let disturbance = Some(Disturbance::Drop);
+    let setup = Setup { rendezvous: true, messages: 2, disturbance, lossy: true, ..Setup::SMALL };
+    holds(setup, &["no credit", "all is delivered although the link erred"], 114_844);
 }
 
 #[test]

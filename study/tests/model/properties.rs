@@ -7,6 +7,7 @@ use crate::{
 };
 use lamq_protocol::{
     Number,
+    send::Manner,
     session::{Departure, Ended, Inbound, Outbound},
     wire::EndReason,
 };
@@ -107,7 +108,9 @@ impl Setup {
             let frames = data.filter(|&(sender, _)| sender == index).count() as u64;
             let window = |inbound: &Inbound| inbound.window().received().get() - inbound.window().delivered().get();
             let held = world.inbound(index).map_or(0, window);
-            world.disturbed.is_some() || (frames <= self.slots - 2 && held <= self.window)
+            let ahead = world.senders[index].accepted.get() - world.delivered(index).get();
+            let keeps_turns = !self.rendezvous || ahead <= 1; // RDV-1
+            keeps_turns && (world.disturbed.is_some() || (frames <= self.slots - 2 && held <= self.window))
         })
     }
 
@@ -161,7 +164,9 @@ impl Setup {
             // A frame is missing, and there is nothing yet to tell it by.
             (None, Guest::Joined) if self.disturbance == Some(Disturbance::Drop) && is_disturbed && !self.lossy => true,
             // CAL-3 can return, and the next message has credit.
-            (None, Guest::Joined) => is_delivered() && is_ready(world, index),
+            (None, Guest::Joined) => {
+                is_delivered() && (is_ready(world, index) || (self.lossy && would_ask(world, index)))
+            }
             (Some(Ended::Finished), Guest::Departed(Departure::Left, _)) => is_delivered() && has_no_session(),
             // SES-3: a violation ends the session on both sides, by name.
             (Some(Ended::Accused(told)), Guest::Departed(Departure::Violated(found), _)) => {
@@ -205,6 +210,18 @@ fn is_ready(world: &World, index: usize) -> bool {
     world.outbound(index).is_some_and(|outbound| {
         let window = outbound.window();
         outbound.is_open() && window.settled() == window.accepted() && !lacks_credit(world, index)
+    })
+}
+
+/// All is acknowledged, and who wants to send the next message without capacity, and has lost the grant, will ask (RTX-2).
+fn would_ask(world: &World, index: usize) -> bool {
+    let Some(mut core) = world.senders[index].process.core.clone() else { return false };
+    let session = reply_session(index);
+    let is_refused = core.send(session, b"x", Manner::default()).is_err();
+    core.outbound(session).is_some_and(|outbound| {
+        let window = outbound.window();
+        let is_settled = window.is_rendezvous() && window.settled() == window.accepted();
+        is_refused && is_settled && outbound.awaits_something()
     })
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) disturbance: Option<Disturbance>,
     /// Whether the endpoints know that the link may lose frames: then any frame can be disturbed, and they ask again.
     pub(crate) lossy: bool,
+    /// Whether the receiver has no capacity.
+    pub(crate) rendezvous: bool,
     /// What the shell does wrong.
     pub(crate) bug: Option<Bug>,
 }
@@ -45,6 +47,7 @@ impl Setup {
         exits: &[],
         disturbance: None,
         lossy: false,
+        rendezvous: false,
         bug: None,
     };
 

@@ -6,7 +6,7 @@ use crate::{
 };
 use lamq_protocol::{
     Endpoint, Epoch, Event, Number, SessionId,
-    endpoint::{CODEC_RAW, Connect, Settings},
+    endpoint::{BackSettings, CODEC_RAW, Connect, Greeter, Settings},
     send::SendSettings,
     session::{Departure, Inbound, Outbound},
     wire::{Frame, Greeting, Priority, decode},
@@ -19,6 +19,9 @@ pub(crate) type Core = Endpoint<Vec<u8>>;
 /// Holds two messages of one byte; the first of a stream travels alone all the same, there is nothing to wait behind.
 /// Nor is a third message possible, nor one that needs a stamp of its own.
 const FRAME_SIZE: usize = 48 + (4 + 8) + 1;
+
+/// What the link knows of every sender.
+pub(crate) const GREETER: Greeter = Greeter { uid: 0, frame_size: FRAME_SIZE };
 
 /// All there is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -123,6 +126,8 @@ impl World {
                 lossy: setup.lossy,
                 auto_process: setup.auto_process,
                 codec: CODEC_RAW,
+                rendezvous: setup.rendezvous,
+                back: BackSettings { level: setup.level, retain: 1 << 20 },
             })
         };
         let sender = |index: usize| {
@@ -130,7 +135,16 @@ impl World {
             let settings =
                 SendSettings { frame_size: FRAME_SIZE, level: setup.level, retain: 1 << 20, lossy: setup.lossy };
             let inbox = b"/sender".to_vec();
-            let target = Connect { stream: 0, codec: CODEC_RAW, settings, asks_only: false, pid_namespace: 0, inbox };
+            let target = Connect {
+                stream: 0,
+                codec: CODEC_RAW,
+                settings,
+                asks_only: false,
+                pid_namespace: 0,
+                inbox,
+                wants_back: false,
+                uid: GREETER.uid,
+            };
             core.connect(reply_session(index), target);
             Sender {
                 process: Process { core: Some(core), ..Process::default() },

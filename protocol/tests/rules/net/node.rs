@@ -38,7 +38,7 @@ impl Inbox {
         self.urgent.len() + self.ordered.len()
     }
 
-    pub(super) fn put(&mut self, priority: Priority, frame: &[u8]) -> bool {
+    pub(crate) fn put(&mut self, priority: Priority, frame: &[u8]) -> bool {
         if self.len() >= self.slots {
             return false;
         }

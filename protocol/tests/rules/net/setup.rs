@@ -2,6 +2,16 @@
 
 use lamq_protocol::{Level, endpoint::CODEC_RAW};
 
+/// What kind of channel it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Plain,
+    /// The receiver has no capacity.
+    WithoutCapacity,
+    /// Senders ask for streams back.
+    BothWays,
+}
+
 /// How a net is made.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
@@ -25,6 +35,7 @@ pub(crate) struct Setup {
     pub(crate) lossy: bool,
     /// Of the receiver and of its senders.
     pub(crate) codec: u8,
+    pub(crate) channel: Channel,
 }
 
 impl Default for Setup {
@@ -44,6 +55,7 @@ impl Default for Setup {
             large_memory: 64 << 20,
             lossy: false,
             codec: CODEC_RAW,
+            channel: Channel::Plain,
         }
     }
 }

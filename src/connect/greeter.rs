@@ -1,0 +1,119 @@
+//! A sender that is not connected yet: greets, and waits for the answer.
+
+use super::SenderBuilder;
+use crate::{
+    clock::Deadline,
+    link::Outbox,
+    pump::{Driver, State},
+    random,
+    sync::Arc,
+};
+use lamq_protocol::{SessionId, endpoint::Connect, send::SendSettings, session::Ended, wire::Refusal};
+use std::{io, os::unix::fs::MetadataExt, time::Duration};
+
+/// How often a sender that waits for an answer looks whether the receiver is still there.
+const GREETING_TICK: Duration = Duration::from_millis(100);
+
+/// What a greeting is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To send.
+    Send,
+    /// To send, and to receive what is sent back.
+    BothWays,
+    /// To know whether somebody is there.
+    Ask,
+}
+
+/// A sender that is not connected yet.
+pub(super) struct Greeter {
+    pub(super) driver: Arc<Driver>,
+    pub(super) session: SessionId,
+    stream: u32,
+    purpose: Purpose,
+}
+
+/// The answer of a receiver that lives.
+pub(super) struct Reply {
+    /// `None`: welcome.
+    pub(super) refusal: Option<Refusal>,
+    /// Who was greeted.
+    pub(super) pid: u32,
+    /// From the greeting to the answer.
+    pub(super) round_trip: Duration,
+}
+
+/// What came of a greeting.
+pub(super) enum Answer {
+    Open,
+    Ended(Ended),
+    /// The receiver is gone, and has not answered.
+    Gone,
+    /// Nothing in time.
+    Late,
+}
+
+impl Greeter {
+    /// One stream and one id for every attempt: a greeting that a dead receiver left unread is answered by the next owner of the
+    /// queue, who takes the one after it for a repetition (GRT-3).
+    pub(super) fn new(driver: Arc<Driver>, purpose: Purpose) -> io::Result<Self> {
+        let stream = driver.call(|state| state.core.next_stream());
+        Ok(Self { driver, session: random::session()?, stream, purpose })
+    }
+
+    pub(super) fn greet(&self, builder: &SenderBuilder, outbox: Box<dyn Outbox>) -> io::Result<()> {
+        let destination = outbox.destination();
+        let (frame_size, uid) = (destination.geometry().frame_size, destination.user());
+        let pid_namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |data| data.ino());
+        let SenderBuilder { level, retain, .. } = *builder;
+        let settings = SendSettings { frame_size, level, retain, lossy: self.driver.link.is_lossy() };
+        let connect = Connect {
+            stream: self.stream,
+            codec: builder.codec.id,
+            settings,
+            asks_only: self.purpose == Purpose::Ask,
+            pid_namespace,
+            inbox: self.driver.name.as_str().as_bytes().to_vec(),
+            wants_back: self.purpose == Purpose::BothWays,
+            uid,
+        };
+        self.driver.call(|state| {
+            state.add_peer(self.session, outbox)?;
+            state.hold(self.session);
+            state.core.connect(self.session, connect);
+            state.transmit(false);
+            Ok(())
+        })
+    }
+
+    /// What could not be said to that receiver need not be said any more.
+    pub(super) fn give_up(&self) {
+        self.driver.call(|state| state.give_up(self.session));
+    }
+
+    pub(super) fn await_answer(&self, deadline: Deadline) -> Answer {
+        loop {
+            if let Some(answer) = self.driver.wait(deadline.at_most(GREETING_TICK), |state| self.answer(state)) {
+                return answer;
+            }
+            // Nothing wakes us when a receiver goes whose process lives on. Its last words are read before it is taken for gone.
+            let gone = self.driver.call(|state| {
+                state.is_gone(self.session).then(|| {
+                    state.drain();
+                    self.answer(state).unwrap_or(Answer::Gone)
+                })
+            });
+            match gone {
+                Some(answer) => return answer,
+                None if deadline.has_passed() => return Answer::Late,
+                None => {}
+            }
+        }
+    }
+
+    fn answer(&self, state: &mut State) -> Option<Answer> {
+        state.step();
+        let outbound = state.core.outbound(self.session)?;
+        outbound.is_open().then_some(Answer::Open).or_else(|| outbound.ended().map(Answer::Ended))
+    }
+}
