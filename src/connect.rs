@@ -57,6 +57,9 @@ const APPEAR_TICK: Duration = Duration::from_millis(10);
 /// An inbox for answers: acknowledgements are short.
 const INBOX: Geometry = Geometry { slots: 10, frame_size: lamq_protocol::wire::MIN_FRAME_SIZE };
 
+/// The frames of an inbox for what is sent back: a user may have many clients.
+const ANSWERS: usize = 2048;
+
 impl SenderBuilder {
     /// Where the receiver's queue lives. Default: [`Posix`]. It undoes an [`endpoint`](Self::endpoint) that was set before.
     #[must_use]
@@ -223,16 +226,21 @@ impl SenderBuilder {
         let any_name = own_name(0)?;
         let system = |source: io::Error| BindError::system(&any_name, source);
         let epoch = random::epoch().map_err(system)?;
-        let inbox = self.make_inbox(epoch, receiver.map_or(INBOX, ReceiverBuilder::geometry))?;
+        let geometry = receiver.map_or(INBOX, |receiver| receiver.geometry(ANSWERS));
+        let inbox = self.make_inbox(epoch, geometry)?;
         let back = BackSettings { level: self.level, retain: self.retain };
         let lossy = self.link.is_lossy();
         let (codec, part) = (self.codec.id, if receiver.is_some() { Part::Finite } else { Part::Sender });
-        let both_ways =
-            receiver.map(|receiver| Settings { max_sessions: 0, codec, back, ..receiver.settings(epoch, lossy) });
+        let both_ways = receiver.map(|receiver| Settings {
+            max_sessions: 0,
+            codec,
+            back,
+            ..receiver.settings(epoch, geometry, lossy)
+        });
         let settings = both_ways.unwrap_or(Settings {
             epoch,
             pid: process_id(),
-            slots: INBOX.slots as u64,
+            slots: geometry.slots as u64,
             window: 0,
             max_sessions: 0,
             max_message: 0,

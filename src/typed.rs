@@ -54,7 +54,7 @@ mod receiver;
 mod sender;
 
 pub use receiver::{Receiver, ReceiverBuilder};
-pub use sender::{Sender, SenderBuilder};
+pub use sender::{Permit, Sender, SenderBuilder};
 
 /// Names a type and a codec, and holds neither: it can be shared whatever they are. A channel for `Line<'static>` is one for any
 /// `Line<'a>`, as its bytes are the same.

@@ -99,3 +99,21 @@ fn a_thread_that_holds_a_delivery_keeps_no_receiver_alive() {
     assert_eq!(worker.join().unwrap(), Err(NotHeard));
     drop(next);
 }
+
+#[proves("ACK-9")]
+#[test]
+fn values_are_delivered_and_acknowledged_too() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).typed::<u32>().bind("/jobs").unwrap();
+    let sender = Sender::builder().link(space).level(Level::Processed).typed::<u32>().connect("/jobs").unwrap();
+    (1..=3).for_each(|value| _ = sender.send(value).unwrap());
+    let first = receiver.recv_delivery().unwrap();
+    let second = receiver.recv_delivery_timeout(WATCHDOG).unwrap();
+    let third = std::iter::repeat_with(|| receiver.try_recv_delivery().ok()).flatten().next().unwrap();
+    assert_eq!([&first, &second, &third].map(|delivery| delivery.decode().unwrap()), [1, 2, 3]);
+    first.ack().unwrap();
+    third.ack().unwrap();
+    assert_eq!(sender.flush_timeout(SHORT).unwrap_err().acknowledged.get(), 1);
+    second.ack().unwrap();
+    sender.flush_timeout(WATCHDOG).unwrap();
+}

@@ -46,6 +46,15 @@ fn fan_in_gets_every_message_of_every_sender_in_order() {
 }
 
 #[test]
+fn both_ways_answers_each_client() {
+    let (pid, output) = run("both_ways");
+    let mut lines: Vec<_> = text_of(&output).lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["drawer backwards is reward", "live backwards is evil", "stressed backwards is desserts"]);
+    demand_gone(&format!("/lamq-both-ways-{pid}"));
+}
+
+#[test]
 fn rendezvous_hands_over_nothing_before_the_receiver_begins() {
     let (pid, output) = run("rendezvous");
     let lines: Vec<_> = text_of(&output).lines().collect();

@@ -1,7 +1,7 @@
 //! A link that loses the very next frame, whichever it is: whoever is owed an answer asks, also if no call does.
 
 use lamq::{
-    BindError, OpenError, QueueName, Receiver, Sender,
+    BindError, Disconnected, Ended, FlushFailure, OpenError, QueueName, Receiver, Sender,
     link::{Destination, Geometry, Inbox, Link, Memory, Outbox, Owner},
 };
 use lamq_protocol::wire::Priority;
@@ -24,14 +24,19 @@ const WATCHDOG: Duration = Duration::from_secs(20);
 struct Losing {
     memory: Memory,
     loses: Arc<AtomicBool>,
+    loses_all: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
-struct LosingOutbox(Box<dyn Outbox>, Arc<AtomicBool>);
+struct LosingOutbox(Box<dyn Outbox>, Losing);
 
 impl Losing {
     fn lose_next(&self) {
         self.loses.store(true, Ordering::Relaxed);
+    }
+
+    fn lose_all(&self, all: bool) {
+        self.loses_all.store(all, Ordering::Relaxed);
     }
 
     fn has_lost(&self) -> bool {
@@ -45,7 +50,7 @@ impl Link for Losing {
     }
 
     fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError> {
-        Ok(Box::new(LosingOutbox(self.memory.open(name)?, Arc::clone(&self.loses))))
+        Ok(Box::new(LosingOutbox(self.memory.open(name)?, self.clone())))
     }
 
     fn is_lossy(&self) -> bool {
@@ -55,7 +60,8 @@ impl Link for Losing {
 
 impl Outbox for LosingOutbox {
     fn try_send(&mut self, priority: Priority, frame: &[u8]) -> io::Result<bool> {
-        if self.1.swap(false, Ordering::Relaxed) { Ok(true) } else { self.0.try_send(priority, frame) }
+        let loses = self.1.loses.swap(false, Ordering::Relaxed) || self.1.loses_all.load(Ordering::Relaxed);
+        if loses { Ok(true) } else { self.0.try_send(priority, frame) }
     }
 
     fn destination(&self) -> &dyn Destination {
@@ -66,7 +72,8 @@ impl Outbox for LosingOutbox {
 /// A sender and a receiver that know what gets lost, each with a link of its own.
 fn pair() -> (Sender, Losing, Receiver, Losing) {
     let memory = Memory::new();
-    let [to_receiver, to_sender] = [(), ()].map(|()| Losing { memory: memory.clone(), loses: Arc::default() });
+    let losing = || Losing { memory: memory.clone(), loses: Arc::default(), loses_all: Arc::default() };
+    let (to_receiver, to_sender) = (losing(), losing());
     let receiver = Receiver::builder().link(to_sender.clone()).bind("/losing").unwrap();
     let sender = Sender::builder().link(to_receiver.clone()).connect("/losing").unwrap();
     (sender, to_receiver, receiver, to_sender)
@@ -108,4 +115,26 @@ fn a_lost_close_is_sent_again_when_nothing_else_is_awaited() {
     to_receiver.lose_next();
     sender.close(WATCHDOG).unwrap();
     assert!(to_receiver.has_lost());
+}
+
+#[proves("RTX-4", "DTH-3")]
+#[test]
+fn the_last_words_of_a_receiver_are_told_again_or_its_absence_is_noticed() {
+    for stays in [true, false] {
+        let (sender, _, receiver, to_sender) = pair();
+        sender.send("taken").unwrap();
+        sender.send("not taken").unwrap();
+        receiver.recv_timeout(WATCHDOG).unwrap();
+        let kept = receiver.endpoint();
+        to_sender.lose_all(true);
+        receiver.close();
+        drop(receiver);
+        let kept = stays.then_some(kept);
+        to_sender.lose_all(false);
+        let error = sender.flush_timeout(WATCHDOG).unwrap_err();
+        let why = if stays { Ended::ClosedByPeer } else { Ended::PeerDied };
+        assert_eq!(error.why, FlushFailure::Disconnected(Disconnected { why }));
+        assert_eq!(error.acknowledged.get(), 1);
+        drop(kept);
+    }
 }

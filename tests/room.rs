@@ -132,3 +132,17 @@ fn a_message_longer_than_the_window_gets_its_turn_while_others_send_without_a_pa
     receiver.close();
     others.join().unwrap();
 }
+
+#[test]
+fn room_can_be_set_aside_for_values_too() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).typed::<String>().bind("/room").unwrap();
+    let sender = Sender::builder().link(space).typed::<str>().connect("/room").unwrap();
+    let permit = sender.reserve(10).unwrap();
+    assert_eq!(permit.send("three").unwrap(), 1);
+    let long = sender.try_reserve(4).unwrap().send("too long for it").unwrap_err();
+    assert!(matches!(long.failure, SendFailure::TooLong { length: 16, limit: 4 }), "{long}");
+    assert_eq!(sender.reserve_timeout(10, WATCHDOG).unwrap().send("four").unwrap(), 2, "it took no number");
+    let values = [(); 2].map(|()| receiver.recv_timeout(WATCHDOG).unwrap().decode().unwrap());
+    assert_eq!(values, ["three", "four"]);
+}

@@ -273,6 +273,14 @@ impl SendWindow {
         Ok(news)
     }
 
+    /// The receiver has left, and says that it delivered the messages up to this one: the acknowledgement of that may be lost (CLO-6).
+    pub(crate) fn take_final(&mut self, delivered: Number) {
+        if delivered <= self.transmitted() {
+            self.known.received = self.known.received.max(delivered);
+            self.known.delivered = self.known.delivered.max(delivered);
+        }
+    }
+
     /// What the receiver last acknowledged.
     pub const fn acknowledged(&self) -> &Acknowledgement {
         &self.known

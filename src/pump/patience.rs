@@ -31,12 +31,19 @@ impl State {
     /// Asks again where no answer has come for a while.
     pub(super) fn ask_again(&mut self) {
         self.renew_patience();
+        let mut asked = Vec::new();
         for (session, patience) in &mut self.patience {
             if patience.ends.has_passed() {
                 patience.wait = (patience.wait * 2).min(LONGEST_WAIT);
                 patience.ends = Deadline::after(patience.wait);
                 self.core.with_outbound(*session, Outbound::handle_answer_timeout);
+                asked.push(*session);
             }
+        }
+        // DTH-1: no bell rings when one leaves whose process lives on, and its last words may be lost.
+        for session in asked.into_iter().filter(|session| self.is_gone(*session)).collect::<Vec<_>>() {
+            self.bury(session);
+            self.progressed = true;
         }
     }
 

@@ -21,7 +21,9 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct ReceiverBuilder {
     link: Arc<dyn Link>,
-    geometry: Geometry,
+    slots: usize,
+    /// None: as long as is usual for what it is bound for.
+    frame_size: Option<usize>,
     window: u64,
     max_senders: u32,
     max_message: usize,
@@ -38,7 +40,8 @@ impl Default for ReceiverBuilder {
     fn default() -> Self {
         Self {
             link: Arc::new(Posix),
-            geometry: Geometry { slots: 10, frame_size: 8192 },
+            slots: 10,
+            frame_size: None,
             window: 256 << 10,
             max_senders: 1024,
             max_message: 16 << 20,
@@ -64,14 +67,15 @@ impl ReceiverBuilder {
     /// How many frames the inbox holds. Default: 10.
     #[must_use]
     pub fn slots(mut self, slots: usize) -> Self {
-        self.geometry.slots = slots;
+        self.slots = slots;
         self
     }
 
-    /// How many bytes a frame may have. Longer messages take several frames, and a copy. Default: 8192.
+    /// How many bytes a frame may have. Longer messages take several frames, and a copy. Default: 8192, and 2048 for the answers of
+    /// a channel in [both directions](crate::SenderBuilder::connect_both_ways).
     #[must_use]
     pub fn frame_size(mut self, bytes: usize) -> Self {
-        self.geometry.frame_size = bytes;
+        self.frame_size = Some(bytes);
         self
     }
 
@@ -187,26 +191,27 @@ impl ReceiverBuilder {
         let name = name.try_into().map_err(InvalidName::from)?;
         let system = |source| BindError::system(&name, source);
         let epoch = random::epoch().map_err(system)?;
-        let inbox = self.link.bind(&name, Owner::new(process_id(), epoch), self.geometry)?;
-        let settings = self.settings(epoch, self.link.is_lossy());
+        let geometry = self.geometry(FRAME_SIZE);
+        let inbox = self.link.bind(&name, Owner::new(process_id(), epoch), geometry)?;
+        let settings = self.settings(epoch, geometry, self.link.is_lossy());
         let part = if self.end_with_last_sender { Part::Finite } else { Part::Receiver };
         let inbox = (name.clone(), inbox);
         let driver = Driver::new(Arc::clone(&self.link), inbox, settings, part, self.spin).map_err(system)?;
         Ok(self.receiver(Arc::new(driver)))
     }
 
-    /// The shape of the inbox.
-    pub(crate) const fn geometry(&self) -> Geometry {
-        self.geometry
+    /// The shape of the inbox, of frames that are by default so long.
+    pub(crate) fn geometry(&self, frame_size: usize) -> Geometry {
+        Geometry { slots: self.slots, frame_size: self.frame_size.unwrap_or(frame_size) }
     }
 
     /// For the core.
-    pub(crate) fn settings(&self, epoch: Epoch, lossy: bool) -> Settings {
+    pub(crate) fn settings(&self, epoch: Epoch, geometry: Geometry, lossy: bool) -> Settings {
         Settings {
             epoch,
             pid: process_id(),
-            slots: self.geometry.slots as u64,
-            window: self.window.max(self.geometry.frame_size as u64),
+            slots: geometry.slots as u64,
+            window: self.window.max(geometry.frame_size as u64),
             max_sessions: self.max_senders.max(1),
             max_message: u32::try_from(self.max_message).unwrap_or(u32::MAX),
             large_memory: self.large_memory as u64,
@@ -223,6 +228,9 @@ impl ReceiverBuilder {
         Receiver { driver, linger: self.linger, backs: Mutex::default() }
     }
 }
+
+/// The frames of a receiver that many may send to.
+const FRAME_SIZE: usize = 8192;
 
 /// How streams back are sent.
 const BACK: BackSettings = BackSettings { level: Level::Delivered, retain: 1 << 20 };

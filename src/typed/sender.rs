@@ -93,6 +93,30 @@ impl<T: ?Sized, C> Sender<T, C> {
         Self::pass(message, |body| self.untyped.send_or_drop(body, patience))
     }
 
+    /// Sets room aside for a value that takes up to `length` bytes when it is encoded; waits for it as long as it takes.
+    ///
+    /// # Errors
+    /// As [`lamq::Sender::reserve`](crate::Sender::reserve).
+    pub fn reserve(&self, length: usize) -> Result<Permit<T, C>, SendFailure> {
+        self.untyped.reserve(length).map(Permit::new)
+    }
+
+    /// As [`reserve`](Self::reserve), if there is room at once (CAL-4).
+    ///
+    /// # Errors
+    /// As [`lamq::Sender::try_reserve`](crate::Sender::try_reserve).
+    pub fn try_reserve(&self, length: usize) -> Result<Permit<T, C>, SendFailure> {
+        self.untyped.try_reserve(length).map(Permit::new)
+    }
+
+    /// As [`reserve`](Self::reserve), no longer than `timeout` (CAL-1).
+    ///
+    /// # Errors
+    /// As [`lamq::Sender::reserve_timeout`](crate::Sender::reserve_timeout).
+    pub fn reserve_timeout(&self, length: usize, timeout: Duration) -> Result<Permit<T, C>, SendFailure> {
+        self.untyped.reserve_timeout(length, timeout).map(Permit::new)
+    }
+
     /// Sends a value, and waits until the receiving application has been handed it: a rendezvous (CAL-7). It need not have
     /// been able to decode it.
     ///
@@ -175,6 +199,36 @@ impl<T: ?Sized, C> Sender<T, C> {
             Err(SendSyncError::NotSent(SendError { failure, .. })) => Err(failure),
         });
         outcome.unwrap_or_else(|failure| Err(SendSyncError::NotSent(SendError { message, failure })))
+    }
+}
+
+/// Room for one value, set aside for it; see [`Sender::reserve`]. Dropped without a value, it gives the room back.
+pub struct Permit<T: ?Sized, C = Bincode> {
+    untyped: crate::Permit,
+    marker: Marker<T, C>,
+}
+
+impl<T: ?Sized, C> Permit<T, C> {
+    fn new(untyped: crate::Permit) -> Self {
+        Self { untyped, marker: PhantomData }
+    }
+
+    /// Sends a value, without waiting for room.
+    ///
+    /// # Errors
+    /// [`SendError`] with the value: encoded it is longer than what was reserved, it cannot be encoded, or the session is over. The
+    /// room is given back.
+    pub fn send<M: Borrow<T>>(self, message: M) -> Result<u64, SendError<M>>
+    where
+        C: Encode<T>,
+    {
+        Sender::<T, C>::pass(message, |body| self.untyped.send(body))
+    }
+}
+
+impl<T: ?Sized, C> fmt::Debug for Permit<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.untyped.fmt(f)
     }
 }
 

@@ -145,8 +145,12 @@ impl Inbound {
 
     /// Something came for a session that takes no more: on a link that loses frames the sender may not know (RTX-4).
     pub const fn repeat(&mut self) {
-        if let RecvState::Draining { departure: Departure::Violated(reason), gone: false, .. } = self.state {
-            self.close = Some(reason);
+        match self.state {
+            RecvState::Draining { departure: Departure::Violated(reason), gone: false, .. } => {
+                self.close = Some(reason);
+            }
+            RecvState::Left { gone: false } if self.lossy => self.close = Some(EndReason::Finished),
+            _ => {}
         }
     }
 
@@ -220,7 +224,7 @@ impl Inbound {
                 let owes = departure == Departure::Left && !self.window.is_settled();
                 told && (gone || (!self.lossy && self.close.is_none() && !owes))
             }
-            RecvState::Left { gone } => gone || self.close.is_none(),
+            RecvState::Left { gone } => gone || (!self.lossy && self.close.is_none()),
         }
     }
 

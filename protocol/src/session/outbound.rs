@@ -243,8 +243,11 @@ impl Outbound {
         }
     }
 
-    /// The receiver closed the session (CLO-4).
+    /// The receiver closed the session (CLO-4), and says what it delivered (CLO-6).
     pub fn handle_close(&mut self, close: Close) {
+        if self.ended().is_none() {
+            self.window.take_final(close.last);
+        }
         self.end(match close.reason {
             EndReason::Finished => Ended::ClosedByPeer,
             reason => Ended::Accused(reason),

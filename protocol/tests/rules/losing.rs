@@ -206,6 +206,42 @@ fn a_delivery_that_is_waited_for_is_asked_about_whatever_the_level() {
     assert!(!net.senders[0].outbound().awaits_something());
 }
 
+#[proves("RTX-4", "CLO-6")]
+#[test]
+fn a_receiver_that_has_left_says_so_again_and_its_close_tells_what_it_delivered() {
+    let mut net = Net::greeted(Setup { lossy: true, ..Setup::default() });
+    (0..3).for_each(|_| _ = net.send(0, "x").unwrap());
+    net.flush(0);
+    net.transmit_from_receiver(true);
+    net.pump();
+    assert!(net.recv().is_some() && net.recv().is_some());
+    net.senders[0].node.inbox.fates.extend([Fate::Lose; 4]);
+    net.receiver.core.leave();
+    net.transmit_from_receiver(true);
+    net.take_at_sender(0, usize::MAX);
+    net.senders[0].node.inbox.fates = [Fate::Lose].into(); // the acknowledgement, not the close behind it
+    assert_eq!(net.ended(0), None);
+    net.answer_timeout(0);
+    net.pump();
+    assert_eq!(net.ended(0), Some(Ended::ClosedByPeer));
+    assert_eq!(net.senders[0].outbound().window().acknowledged().delivered.get(), 2);
+    net.mourn(0);
+    net.transmit_from_receiver(true);
+    assert_eq!((net.receiver.core.senders().len(), net.ended.len()), (0, 1), "nobody is left to tell");
+}
+
+#[proves("CLO-6")]
+#[test]
+fn a_close_cannot_acknowledge_what_was_never_sent() {
+    let mut net = Net::pair();
+    net.send(0, "x").unwrap();
+    let close = Close { last: Number::new(2), reason: EndReason::Finished, frame: FrameNumber::NONE };
+    let session = net.senders[0].session;
+    net.give_sender(0, close.encode(session, Stamp::new(1)));
+    assert_eq!(net.ended(0), Some(Ended::ClosedByPeer));
+    assert_eq!(net.senders[0].outbound().window().acknowledged().delivered.get(), 0);
+}
+
 #[proves("RTX-2")]
 #[test]
 fn who_closes_before_its_greeting_is_answered_greets_again() {
