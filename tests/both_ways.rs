@@ -5,7 +5,10 @@ use lamq::{
     link::{Faults, Faulty, Link, Memory},
 };
 use lamq_proves::proves;
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 /// Only there to fail instead of hang.
 const WATCHDOG: Duration = Duration::from_secs(30);
@@ -139,6 +142,28 @@ fn a_server_that_goes_ends_both_directions_of_each_client() {
         }
     };
     assert!(matches!(failure, SendFailure::Disconnected(_)), "{failure}");
+}
+
+#[proves("CAL-1")]
+#[test]
+fn clients_that_do_not_read_hold_up_a_server_that_goes_no_longer_than_its_linger() {
+    let space = Memory::new();
+    let linger = Duration::from_millis(400);
+    let server = Receiver::builder().link(space.clone()).linger(linger).bind("/server").unwrap();
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let builder = Sender::builder().link(space.clone()).linger(Duration::ZERO);
+            let client = builder.connect_both_ways("/server", &Receiver::builder().linger(Duration::ZERO)).unwrap();
+            client.0.send("x").unwrap();
+            server.sender_to(message(&server).peer()).unwrap().send("nobody reads it").unwrap();
+            client
+        })
+        .collect();
+    let start = Instant::now();
+    drop(server);
+    let waited = start.elapsed();
+    assert!(linger <= waited && waited < linger * 4, "{waited:?}");
+    drop(clients);
 }
 
 #[proves("DPX-1")]

@@ -2,7 +2,7 @@
 
 use lamq::{
     BindError, Disconnected, Ended, FlushFailure, OpenError, QueueName, Receiver, Sender,
-    link::{Destination, Geometry, Inbox, Link, Memory, Outbox, Owner},
+    link::{Destination, Geometry, Inbox, Link, Memory, Outbox, Owner, Posix},
 };
 use lamq_protocol::wire::Priority;
 use lamq_proves::proves;
@@ -19,10 +19,10 @@ use std::{
 /// Only there to fail instead of hang.
 const WATCHDOG: Duration = Duration::from_secs(20);
 
-/// Memory, of which the next frame that is sent through this value gets lost when it is told so.
+/// A link of which the next frame that is sent through this value gets lost when it is told so.
 #[derive(Clone, Debug)]
 struct Losing {
-    memory: Memory,
+    link: Arc<dyn Link>,
     loses: Arc<AtomicBool>,
     loses_all: Arc<AtomicBool>,
 }
@@ -46,11 +46,11 @@ impl Losing {
 
 impl Link for Losing {
     fn bind(&self, name: &QueueName, owner: Owner, geometry: Geometry) -> Result<Box<dyn Inbox>, BindError> {
-        self.memory.bind(name, owner, geometry)
+        self.link.bind(name, owner, geometry)
     }
 
     fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError> {
-        Ok(Box::new(LosingOutbox(self.memory.open(name)?, self.clone())))
+        Ok(Box::new(LosingOutbox(self.link.open(name)?, self.clone())))
     }
 
     fn is_lossy(&self) -> bool {
@@ -71,11 +71,15 @@ impl Outbox for LosingOutbox {
 
 /// A sender and a receiver that know what gets lost, each with a link of its own.
 fn pair() -> (Sender, Losing, Receiver, Losing) {
-    let memory = Memory::new();
-    let losing = || Losing { memory: memory.clone(), loses: Arc::default(), loses_all: Arc::default() };
+    pair_on(Memory::new(), "/losing")
+}
+
+fn pair_on(link: impl Link + 'static, name: &str) -> (Sender, Losing, Receiver, Losing) {
+    let link: Arc<dyn Link> = Arc::new(link);
+    let losing = || Losing { link: Arc::clone(&link), loses: Arc::default(), loses_all: Arc::default() };
     let (to_receiver, to_sender) = (losing(), losing());
-    let receiver = Receiver::builder().link(to_sender.clone()).bind("/losing").unwrap();
-    let sender = Sender::builder().link(to_receiver.clone()).connect("/losing").unwrap();
+    let receiver = Receiver::builder().link(to_sender.clone()).frame_size(512).bind(name).unwrap();
+    let sender = Sender::builder().link(to_receiver.clone()).linger(Duration::ZERO).connect(name).unwrap();
     (sender, to_receiver, receiver, to_sender)
 }
 
@@ -121,7 +125,8 @@ fn a_lost_close_is_sent_again_when_nothing_else_is_awaited() {
 #[test]
 fn the_last_words_of_a_receiver_are_told_again_or_its_absence_is_noticed() {
     for stays in [true, false] {
-        let (sender, _, receiver, to_sender) = pair();
+        // In the kernel no bell rings when an owner leaves and its process lives on.
+        let (sender, _, receiver, to_sender) = pair_on(Posix, &format!("/lamq-losing-{}", std::process::id()));
         sender.send("taken").unwrap();
         sender.send("not taken").unwrap();
         receiver.recv_timeout(WATCHDOG).unwrap();
