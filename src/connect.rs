@@ -5,9 +5,9 @@ use crate::{
     codec::CodecId,
     endpoint::Endpoint,
     error::{BindError, ConnectError, OpenError},
-    link::{Geometry, Inbox, Link, Outbox, Owner, Posix, process_id},
+    link::{Geometry, Link, Outbox, Owner, Posix, process_id},
     name::{InvalidName, QueueName},
-    pump::{Driver, Part},
+    pump::{APPEAR_TICK, Driver, Mailbox, Part, Seeker},
     random,
     receiver::ReceiverBuilder,
     sender::Sender,
@@ -16,12 +16,12 @@ use crate::{
 };
 use greeter::{Answer, Greeter, Purpose, Reply};
 use lamq_protocol::{
-    Epoch, Level,
+    Level,
     endpoint::{BackSettings, Settings},
     session::Ended,
     wire::{Refusal, RefusalReason},
 };
-use std::{io, time::Duration};
+use std::time::Duration;
 
 mod both_ways;
 mod greeter;
@@ -40,6 +40,7 @@ pub struct SenderBuilder {
     codec: CodecId,
     spin: Option<Duration>,
     endpoint: Option<Endpoint>,
+    resume: Option<Duration>,
 }
 
 impl Default for SenderBuilder {
@@ -47,12 +48,9 @@ impl Default for SenderBuilder {
         let link = Arc::new(Posix);
         let (wait, linger) = (Duration::from_secs(10), Duration::from_secs(5));
         let (level, retain, codec) = (Level::Delivered, 1 << 20, CodecId::RAW);
-        Self { link, wait, level, retain, linger, codec, spin: None, endpoint: None }
+        Self { link, wait, level, retain, linger, codec, spin: None, endpoint: None, resume: None }
     }
 }
-
-/// How often a sender looks whether a receiver has appeared: the one thing that cannot be waited for.
-const APPEAR_TICK: Duration = Duration::from_millis(10);
 
 /// An inbox for answers: acknowledgements are short.
 const INBOX: Geometry = Geometry { slots: 10, frame_size: lamq_protocol::wire::MIN_FRAME_SIZE };
@@ -115,6 +113,16 @@ impl SenderBuilder {
         self
     }
 
+    /// To go on with the next receiver on the name when this one dies or leaves, if it comes within `patience` (RSM-1): meanwhile calls
+    /// wait as for credit. What was not acknowledged as delivered, or at the [level](Self::level) if that is higher, is sent to it
+    /// under the same numbers, so that it may be delivered twice: then it is [marked](crate::Message::may_repeat). Default: the
+    /// sender ends with its receiver.
+    #[must_use]
+    pub fn resume(mut self, patience: Duration) -> Self {
+        self.resume = Some(patience);
+        self
+    }
+
     /// For values of a type instead of bytes, in bincode. The last step before [`connect`](typed::SenderBuilder::connect); see
     /// [`typed`].
     #[must_use]
@@ -145,7 +153,7 @@ impl SenderBuilder {
                 return Err(ConnectError::EndpointClosed);
             }
             Some(endpoint) => Arc::clone(&endpoint.driver),
-            None => Arc::new(self.bind(None).map_err(ConnectError::Inbox)?),
+            None => Arc::new(self.bind(&name, None).map_err(ConnectError::Inbox)?),
         };
         let greeter = self.open_session(driver, &name, outbox, deadline, Purpose::Send)?;
         Ok(self.sender(greeter))
@@ -169,9 +177,14 @@ impl SenderBuilder {
         let greeter = Greeter::new(driver, purpose).map_err(system)?;
         let outcome = match self.await_reply(&greeter, name, outbox, deadline) {
             Ok(Reply { refusal: Some(refusal), .. }) => Err(self.refused(name.clone(), refusal)),
-            // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
-            Ok(_) if self.endpoint.is_none() => greeter.driver.call(|state| state.inbox.unlink()).map_err(system),
-            Ok(_) => Ok(()),
+            Ok(Reply { greeting, .. }) => greeter.driver.call(|state| {
+                if let Some(patience) = self.resume {
+                    let own = self.endpoint.is_none().then(|| state.inbox_identity());
+                    state.seek_when_lost(greeter.session, Seeker::new(name.clone(), patience, greeting, own));
+                }
+                // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
+                if self.endpoint.is_none() { state.mailbox.unlink().map_err(system) } else { Ok(()) }
+            }),
             Err(error) => Err(error),
         };
         match outcome {
@@ -195,7 +208,7 @@ impl SenderBuilder {
             let pid = outbox.destination().owner().pid;
             let watch = Stopwatch::start();
             let greeting = greeter.greet(self, outbox);
-            greeting.map_err(|source| ConnectError::Inbox(BindError::system(name, source)))?;
+            let greeting = greeting.map_err(|source| ConnectError::Inbox(BindError::system(name, source)))?;
             let refusal = match greeter.await_answer(deadline) {
                 Answer::Open => None,
                 Answer::Ended(Ended::Refused(refusal)) => Some(refusal),
@@ -206,7 +219,7 @@ impl SenderBuilder {
                 }
                 Answer::Late => return Err(ConnectError::Stalled { name: name.clone(), pid, waited: self.wait }),
             };
-            return Ok(Reply { refusal, pid, round_trip: watch.read() });
+            return Ok(Reply { refusal, greeting, pid, round_trip: watch.read() });
         }
     }
 
@@ -220,14 +233,13 @@ impl SenderBuilder {
         }
     }
 
-    /// An endpoint of our own, with all that it takes to get answers, and, with a `receiver`, to be sent messages. Not before there is
+    /// An endpoint of our own to send to `name`, with all that it takes to get answers, and, with a `receiver`, to be sent messages. Not before there is
     /// somebody to answer: a kill leaves the inbox behind until then.
-    pub(crate) fn bind(&self, receiver: Option<&ReceiverBuilder>) -> Result<Driver, BindError> {
-        let any_name = own_name(0)?;
-        let system = |source: io::Error| BindError::system(&any_name, source);
+    pub(crate) fn bind(&self, name: &QueueName, receiver: Option<&ReceiverBuilder>) -> Result<Driver, BindError> {
+        let system = |source| BindError::system(name, source);
         let epoch = random::epoch().map_err(system)?;
         let geometry = receiver.map_or(INBOX, |receiver| receiver.geometry(ANSWERS));
-        let inbox = self.make_inbox(epoch, geometry)?;
+        let mailbox = Mailbox::bind_own(&*self.link, Owner::new(process_id(), epoch), geometry)?;
         let back = BackSettings { level: self.level, retain: self.retain };
         let lossy = self.link.is_lossy();
         let (codec, part) = (self.codec.id, if receiver.is_some() { Part::Finite } else { Part::Sender });
@@ -251,20 +263,7 @@ impl SenderBuilder {
             rendezvous: false,
             back,
         });
-        Driver::new(Arc::clone(&self.link), inbox, settings, part, self.spin).map_err(system)
-    }
-
-    fn make_inbox(&self, epoch: Epoch, geometry: Geometry) -> Result<(QueueName, Box<dyn Inbox>), BindError> {
-        let owner = Owner::new(process_id(), epoch);
-        for index in 0_u32.. {
-            let name = own_name(index)?;
-            match self.link.bind(&name, owner, geometry) {
-                Ok(inbox) => return Ok((name, inbox)),
-                Err(BindError::InUse { .. } | BindError::HeldByChild { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        unreachable!("the kernel has fewer than 2^32 queues")
+        Driver::new(Arc::clone(&self.link), mailbox, settings, part, self.spin).map_err(system)
     }
 
     fn await_receiver(&self, name: &QueueName, deadline: Deadline) -> Result<Box<dyn Outbox>, ConnectError> {
@@ -279,9 +278,4 @@ impl SenderBuilder {
             }
         }
     }
-}
-
-/// A name for an inbox that nobody else need know.
-fn own_name(index: u32) -> Result<QueueName, InvalidName> {
-    QueueName::new(format!("/lamq.{}.{index}", process_id()))
 }

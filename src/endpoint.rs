@@ -4,6 +4,7 @@ use crate::{
     connect::SenderBuilder,
     error::BindError,
     link::{Link, Posix},
+    name::QueueName,
     pump::Driver,
     receiver::Receiver,
     sync::Arc,
@@ -50,7 +51,8 @@ impl Endpoint {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn on(link: impl Link + 'static) -> Result<Self, BindError> {
-        Ok(Self { driver: Arc::new(SenderBuilder::default().link(link).bind(None)?) })
+        let nobody = QueueName::new("/lamq")?;
+        Ok(Self { driver: Arc::new(SenderBuilder::default().link(link).bind(&nobody, None)?) })
     }
 }
 

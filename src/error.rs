@@ -180,9 +180,12 @@ pub enum ConnectError {
     /// The endpoint to share was a receiver's, which is closed: nobody could answer there.
     #[error("the receiver whose inbox was to be shared is closed")]
     EndpointClosed,
-    /// A channel in both directions takes an inbox of its own.
-    #[error("a channel in both directions cannot share an endpoint; connect it without")]
-    BothWaysShared,
+    /// A channel in both directions takes an inbox of its own, and ends with its receiver.
+    #[error("a channel in both directions cannot have the setting `{setting}`")]
+    BothWays {
+        /// Which.
+        setting: &'static str,
+    },
     /// No inbox could be made for the answers.
     #[error("cannot make an inbox for acknowledgements: {0}")]
     Inbox(BindError),
@@ -223,6 +226,12 @@ pub enum SendFailure {
         codec: CodecId,
         /// What it says.
         cause: CodecError,
+    },
+    /// The receiver is gone, and no other came before the deadline ([`resume`](crate::SenderBuilder::resume)); one may come still.
+    #[error("{why}, and no other has come in time")]
+    Absent {
+        /// What became of the last one.
+        why: Ended,
     },
     /// It was sent to a receiver without [capacity](crate::ReceiverBuilder::rendezvous), and nobody knows whether its application was
     /// handed it. What is handed back with this is a copy.
@@ -276,6 +285,12 @@ pub enum FlushFailure {
     /// The deadline passed, and the receiver lives.
     #[error("timed out: the receiver is alive but did not acknowledge in time")]
     Timeout,
+    /// The receiver is gone, and no other came before the deadline ([`resume`](crate::SenderBuilder::resume)); one may come still.
+    #[error("{why}, and no other has come in time")]
+    Absent {
+        /// What became of the last one.
+        why: Ended,
+    },
     /// The session is over.
     #[error(transparent)]
     Disconnected(#[from] Disconnected),

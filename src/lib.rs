@@ -33,6 +33,7 @@
 //! | [`SenderBuilder::retain`] | 1 MiB | most unacknowledged bytes kept |
 //! | [`SenderBuilder::linger`], [`ReceiverBuilder::linger`] | 5 s | how long a drop waits for last words |
 //! | [`SenderBuilder::spin`], [`ReceiverBuilder::spin`] | 50 µs, 0 on a single core | how long to look before a sleep |
+//! | [`SenderBuilder::resume`] | never | how long to wait for the next receiver when this one is gone |
 //! | [`SenderBuilder::endpoint`] | its own | whose inbox takes the acknowledgements |
 //! | [`SenderBuilder::typed`], [`ReceiverBuilder::typed`] | bytes | values of a type instead |
 //! | [`ReceiverBuilder::slots`] | 10 | frames that the inbox holds |
@@ -86,7 +87,7 @@ pub use message::{Event, Message, MessageId};
 pub use name::{InvalidName, QueueName};
 pub use receiver::{Delivery, Receiver, ReceiverBuilder};
 pub use select::Select;
-pub use sender::{Permit, Receipt, SendSyncError, Sender, SenderStats, Sent, Ticket};
+pub use sender::{Fate, Permit, Receipt, SendSyncError, Sender, SenderStats, Sent, Ticket, Unacknowledged};
 
 #[cfg(doctest)]
 mod pages {

@@ -21,6 +21,7 @@ pub struct Message {
     pub(crate) stamp: Stamp,
     pub(crate) peer: Peer,
     pub(crate) session: SessionId,
+    pub(crate) may_repeat: bool,
 }
 
 /// What a message is known by, at both ends and for ever: the sender's incarnation, its stream, and the number in it.
@@ -47,6 +48,12 @@ impl Message {
     /// Its number in the sender's stream, from 1 (NUM-1).
     pub fn number(&self) -> u64 {
         self.number.get()
+    }
+
+    /// Whether an earlier receiver on the name may have been handed it too, before it died or left: the sender
+    /// [resumed](crate::SenderBuilder::resume), and did not know (RSM-2). It has the same [id](Self::id) then.
+    pub fn may_repeat(&self) -> bool {
+        self.may_repeat
     }
 
     /// Its Lamport stamp (LAM-1).

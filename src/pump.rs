@@ -3,7 +3,7 @@
 use crate::{
     clock::Deadline,
     error::OpenError,
-    link::{Inbox, Link, Outbox, Owner},
+    link::{Link, Outbox, Owner},
     name::QueueName,
     pool::{FrameBuffer, Pool},
     random,
@@ -25,19 +25,23 @@ use std::{
 
 mod beacon;
 mod driver;
+mod mailbox;
 mod patience;
 mod poller;
+mod seek;
 mod spin;
 
 pub(crate) use driver::Driver;
+pub(crate) use mailbox::Mailbox;
 pub(crate) use poller::sleep_on;
+pub(crate) use seek::{APPEAR_TICK, GREETING_TICK, Seeker};
 pub(crate) use spin::Spin;
 
 /// What the lock protects.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) core: Endpoint<FrameBuffer>,
-    pub(crate) inbox: Box<dyn Inbox>,
+    pub(crate) mailbox: Mailbox,
     link: Arc<dyn Link>,
     peers: BTreeMap<SessionId, Box<dyn Outbox>>,
     /// Those whose inbox has no room: registered in the epoll until it has.
@@ -57,6 +61,8 @@ pub(crate) struct State {
     pub(crate) progressed: bool,
     /// Whether the inbox was looked into.
     served: bool,
+    /// Sessions that go on with the next receiver.
+    seekers: BTreeMap<SessionId, Seeker>,
     /// Sessions in which somebody sends, or wants to, and will say when no more.
     held: BTreeSet<SessionId>,
 }
@@ -85,12 +91,12 @@ const FRAMES_UNWATCHED: usize = 4;
 const MAX_DRAIN: usize = (1 << 16) / FRAMES_PER_STEP;
 
 impl State {
-    fn new(link: Arc<dyn Link>, inbox: Box<dyn Inbox>, settings: Settings, part: Part, epoll: Arc<Epoll>) -> Self {
+    fn new(link: Arc<dyn Link>, mailbox: Mailbox, settings: Settings, part: Part, epoll: Arc<Epoll>) -> Self {
         Self {
-            pool: Pool::new(inbox.geometry().frame_size),
+            pool: Pool::new(mailbox.geometry().frame_size),
             part,
             core: Endpoint::new(settings),
-            inbox,
+            mailbox,
             link,
             peers: BTreeMap::new(),
             blocked: BTreeSet::new(),
@@ -101,6 +107,7 @@ impl State {
             staged: Vec::new(),
             progressed: false,
             served: false,
+            seekers: BTreeMap::new(),
             held: BTreeSet::new(),
         }
     }
@@ -127,7 +134,7 @@ impl State {
     pub(crate) fn step(&mut self) {
         // Acknowledgements of what we send must not wait behind messages that nobody reads. Credit bounds what is held.
         let (came, drained) = self.read(self.core.sends());
-        let happened = self.look_around();
+        let happened = self.look_around() | self.seek();
         self.progressed |= came || happened;
         self.ask_again();
         self.transmit(drained && !self.core.has_event());
@@ -167,6 +174,7 @@ impl State {
 
     /// Nobody will ask for this session any more. What it has still to say is said.
     pub(crate) fn let_go(&mut self, session: SessionId) {
+        self.seekers.remove(&session);
         self.held.remove(&session);
         if self.core.outbound(session).is_some_and(|outbound| outbound.ended().is_some()) {
             self.core.forget(session);
@@ -192,6 +200,7 @@ impl State {
             || self.core.frames_kept() > FRAMES_UNWATCHED
             || self.core.owes_gap()
             || self.may_ask()
+            || self.may_seek()
     }
 
     /// What the keeper does at a tick (CAL-6). Only when `away` may it take frames: nobody sleeps for them then.
@@ -204,6 +213,7 @@ impl State {
         if away {
             self.read(true);
             self.look_around();
+            self.seek();
             self.served = false; // that was not a call
         }
         let again = std::mem::take(&mut self.retry_soon);
@@ -239,7 +249,7 @@ impl State {
                 return (came, false);
             }
             let mut buffer = self.pool.take();
-            match self.inbox.try_recv(&mut buffer) {
+            match self.mailbox.inbox.try_recv(&mut buffer) {
                 Ok(Some(length)) => {
                     came = true;
                     let frame = self.pool.share(buffer, length);

@@ -114,7 +114,7 @@ impl Receiver {
             if std::mem::replace(&mut state.part, Part::Closed) == Part::Closed {
                 return false;
             }
-            if let Err(error) = state.inbox.unlink() {
+            if let Err(error) = state.mailbox.unlink() {
                 tracing::warn!(target: "lamq", %error, "cannot remove the queue");
             }
             state.drain(); // who has greeted is told too
@@ -175,8 +175,8 @@ impl Receiver {
 
 fn take(state: &mut State, next: Ask) -> Option<Event> {
     let event = match next(&mut state.core)? {
-        endpoint::Event::Message { session, peer, number, stamp, frame, body } => {
-            Event::Message(Message { frame, body, number, stamp, peer, session })
+        endpoint::Event::Message { session, peer, number, stamp, may_repeat, frame, body } => {
+            Event::Message(Message { frame, body, number, stamp, peer, session, may_repeat })
         }
         endpoint::Event::Gap { peer, first, last } => Event::Gap { peer, first: first.get(), last: last.get() },
         endpoint::Event::Joined { peer } => Event::Joined(peer),

@@ -51,8 +51,31 @@ pub struct SenderStats {
     pub dropped: u64,
     /// Messages that had to wait for credit, or were refused for want of it: how often the receiver slowed this sender.
     pub stalls: u64,
+    /// How often the session went on with another receiver ([`SenderBuilder::resume`]).
+    pub resumed: u64,
     /// Frames that came from the receiver or a stranger, those that were dropped by cause (CAL-5).
     pub frames: Counters,
+}
+
+/// A message that is not acknowledged; see [`Sender::unacknowledged`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unacknowledged {
+    /// Its number.
+    pub number: u64,
+    /// Its bytes.
+    pub message: Vec<u8>,
+    /// What can have become of it.
+    pub fate: Fate,
+}
+
+/// What can have become of a message that is not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// No receiver has it: nothing of it was transmitted.
+    NotDelivered,
+    /// It was transmitted, at least in part. A receiver may have it or not.
+    Unknown,
 }
 
 impl Sender {
@@ -170,6 +193,27 @@ impl Sender {
     /// granted, which shrink and grow with the number of its senders, and on what it may [retain](SenderBuilder::retain).
     pub fn has_room(&self, length: usize) -> bool {
         self.session.has_room(length)
+    }
+
+    /// The messages that are not acknowledged at the session's [level](SenderBuilder::level), in order (RSM-5). Once the session is over
+    /// that is what has to be sent elsewhere, or reported; each says whether it can have been delivered. Never waits.
+    ///
+    /// # Examples
+    /// ```
+    /// use lamq::{Fate, Receiver, Sender, link::Memory};
+    ///
+    /// let space = Memory::new();
+    /// let receiver = Receiver::builder().link(space.clone()).bind("/orders")?;
+    /// let sender = Sender::builder().link(space).connect("/orders")?;
+    /// sender.send("three apples")?;
+    /// drop(receiver); // without having read it
+    /// assert!(sender.flush().is_err());
+    /// let left = sender.unacknowledged();
+    /// assert_eq!((left[0].number, &left[0].message[..], left[0].fate), (1, &b"three apples"[..], Fate::Unknown));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unacknowledged(&self) -> Vec<Unacknowledged> {
+        self.session.unacknowledged()
     }
 
     /// What was sent and acknowledged so far.

@@ -176,7 +176,7 @@ fn who_did_not_ask_for_a_stream_back_has_none() {
     assert!(server.sender_to(message(&server).peer()).is_none());
     let endpoint = Endpoint::on(space).unwrap();
     let error = Sender::builder().endpoint(&endpoint).connect_both_ways("/server", &Receiver::builder()).unwrap_err();
-    assert!(matches!(error, ConnectError::BothWaysShared), "{error}");
+    assert!(matches!(error, ConnectError::BothWays { setting: "endpoint" }), "{error}");
 }
 
 #[test]

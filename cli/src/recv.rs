@@ -49,7 +49,8 @@ enum Format {
     /// Its bytes as they are.
     Body,
     /// One JSON object: "event" is "message", "pid" the sender's process, "uid" its user, "epoch" its incarnation,
-    /// "index" the stream in that, "number" the place in the stream, "lamport" the stamp, "body" the text; of bytes that are no UTF-8 "base64".
+    /// "index" the stream in that, "number" the place in the stream, "lamport" the stamp, "body" the text; of bytes that are no UTF-8
+    /// "base64"; "again" is true if an earlier receiver may have had it too.
     /// Senders that come and go are objects too: "event" is "joined"; "left", "died" or "failed" with "last", the last number
     /// received, and for "failed" with "why". Fields may be added, none is taken away.
     Json,

@@ -32,6 +32,10 @@ pub(crate) struct SendArgs {
     /// the session to close.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     timeout: Duration,
+    /// When the receiver dies or leaves, wait this long for the next one on the name, and go on with it. What the old one may have
+    /// had and did not acknowledge as processed is sent again. That time is added to --timeout.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    wait: Option<Duration>,
     /// Messages on standard input end with a NUL byte instead of a newline.
     #[arg(short = '0', conflicts_with = "messages")]
     nul: bool,
@@ -52,6 +56,13 @@ enum OnFull {
     Drop,
     /// Fail, with exit code 3; what was sent before is not waited for.
     Error,
+}
+
+impl SendArgs {
+    /// How long a call may take: it cannot know when the receiver goes, and the next one may take all of its time.
+    fn patience(&self) -> Duration {
+        self.timeout.saturating_add(self.wait.unwrap_or_default())
+    }
 }
 
 /// How much input is read at a time.
@@ -79,7 +90,7 @@ pub(crate) fn run(arguments: &SendArgs) -> Result<(), Failure> {
     connected.get_or_init(|| sender.clone());
     match send_all(&sender, arguments) {
         Ok(()) => {
-            let Finished { sent, dropped } = finish(sender, arguments.timeout)?;
+            let Finished { sent, dropped } = finish(sender, arguments.patience())?;
             tracing::info!(target: "lamq", name = arguments.name, sent, "closed, all acknowledged as processed");
             if dropped > 0 {
                 eprintln!("lamq: {dropped} of {} dropped for want of room", counted(sent, "message"));
@@ -91,7 +102,7 @@ pub(crate) fn run(arguments: &SendArgs) -> Result<(), Failure> {
             _ = sender.close(Duration::ZERO);
             Err(failure)
         }
-        Err(Unsent::Input(what)) => Err(Failure::general(match finish(sender, arguments.timeout) {
+        Err(Unsent::Input(what)) => Err(Failure::general(match finish(sender, arguments.patience()) {
             Ok(Finished { sent: 0, .. }) => what,
             Ok(_) => format!("{what}; all that was sent before is acknowledged"),
             Err(failure) => format!("{what}; {failure}"),
@@ -107,9 +118,10 @@ fn interrupted(signal: Signal, sender: Option<&Sender>) -> Failure {
 }
 
 fn connect(arguments: &SendArgs, link: Removable<Posix>) -> Result<Sender, Failure> {
-    let SendArgs { name, timeout, .. } = arguments;
+    let SendArgs { name, timeout, wait, .. } = arguments;
     // No linger: what is to be waited for is waited for below, and a failure is reported within its time-out.
     let builder = Sender::builder().link(link).wait(*timeout).linger(Duration::ZERO).level(Level::Processed);
+    let builder = if let Some(wait) = wait { builder.resume(*wait) } else { builder };
     let sender = builder.connect(name.as_str()).map_err(|error| not_connected(error, name))?;
     tracing::info!(target: "lamq", name, "connected");
     Ok(sender)
@@ -176,7 +188,7 @@ fn send_input(sender: &Sender, arguments: &SendArgs) -> Result<(), Unsent> {
         message.clear();
         if input.buffer().is_empty() {
             // Whatever comes next may take its time: nothing stays behind in a half-full frame.
-            sender.flush_timeout(arguments.timeout).map_err(|error| Unsent::Receiver(unacknowledged(error)))?;
+            sender.flush_timeout(arguments.patience()).map_err(|error| Unsent::Receiver(unacknowledged(error)))?;
         }
     }
     Ok(())
@@ -194,7 +206,7 @@ fn not_sent(sender: &Sender) -> String {
 
 fn send_one(sender: &Sender, message: &[u8], arguments: &SendArgs) -> Result<(), Unsent> {
     let number = if arguments.sync {
-        sender.send_sync_timeout(message, arguments.timeout).map(|receipt| receipt.number()).map_err(|error| {
+        sender.send_sync_timeout(message, arguments.patience()).map(|receipt| receipt.number()).map_err(|error| {
             match error {
                 SendSyncError::NotSent(error) => refused(sender, &error.failure),
                 SendSyncError::Unknown { why: FlushFailure::Timeout, .. } => {
@@ -205,7 +217,7 @@ fn send_one(sender: &Sender, message: &[u8], arguments: &SendArgs) -> Result<(),
         })?
     } else {
         let sent = match arguments.on_full {
-            OnFull::Block => sender.send_timeout(message, arguments.timeout).map(Sent::Accepted),
+            OnFull::Block => sender.send_timeout(message, arguments.patience()).map(Sent::Accepted),
             OnFull::Error => sender.try_send(message).map(Sent::Accepted),
             OnFull::Drop => sender.send_or_drop(message, Duration::ZERO),
         };
@@ -225,7 +237,7 @@ fn refused(sender: &Sender, failure: &SendFailure) -> Unsent {
     let what = format!("{}: {failure}", not_sent(sender));
     let exit = match failure {
         SendFailure::Timeout | SendFailure::Full => Exit::Timeout,
-        SendFailure::Disconnected(_) => Exit::PeerGone,
+        SendFailure::Disconnected(_) | SendFailure::Absent { .. } => Exit::PeerGone,
         _ => return Unsent::Input(what),
     };
     let SenderStats { sent, processed, .. } = sender.stats();

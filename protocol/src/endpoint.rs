@@ -3,7 +3,7 @@
 use crate::{
     aside::Aside,
     lamport::{Clock, Stamp},
-    number::{Number, SessionId},
+    number::{Epoch, Number, SessionId},
     send::SendSettings,
     session::Peer,
     session::{Inbound, Outbound},
@@ -42,6 +42,8 @@ pub struct Endpoint<B> {
     outbound: BTreeMap<SessionId, Outbound>,
     inbound: BTreeMap<SessionId, Incoming<B>>,
     ready: VecDeque<Ready<B>>,
+    /// Sessions that go on with another receiver: by the id under which that one sends to us (RSM-1).
+    resumed: BTreeMap<SessionId, SessionId>,
     /// Sessions that have something to say, at the latest when idle.
     touched: BTreeSet<SessionId>,
     /// Whether one of them has been touched since the last transmit.
@@ -68,6 +70,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             outbound: BTreeMap::new(),
             inbound: BTreeMap::new(),
             ready: VecDeque::new(),
+            resumed: BTreeMap::new(),
             touched: BTreeSet::new(),
             fresh: false,
             ended: VecDeque::new(),
@@ -83,6 +86,11 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// What happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Our incarnation.
+    pub const fn epoch(&self) -> Epoch {
+        self.settings.epoch
     }
 
     /// Lamport time of the latest event.
@@ -124,7 +132,8 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             return self.handle_greeting_again(known); // GRT-3: it came twice before it was answered.
         }
         let Settings { lossy, back: BackSettings { level: back_level, retain }, .. } = self.settings;
-        let settings = SendSettings { frame_size: greeter.frame_size, level: back_level, retain, lossy };
+        let settings =
+            SendSettings { frame_size: greeter.frame_size, level: back_level, retain, lossy, resumes: false };
         let back = Outbound::back(greeting, settings, greeter.uid).map(|outbound| {
             self.outbound.insert(session, outbound);
             Back { level: back_level, index: self.next_stream() }
@@ -133,6 +142,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let welcome = Welcome { data_session: session, epoch, pid, terms, back };
         let peer = Peer { stream: greeting.stream, pid: greeting.pid, uid: greeter.uid };
         let inbound = Inbound::new(peer, greeting.reply_session, level, terms, self.settings.window, lossy);
+        let inbound = inbound.going_on(greeting.first, greeting.exposed);
         self.receive_in(session, inbound.with_welcome(welcome));
     }
 

@@ -68,6 +68,12 @@ impl FrameNumber {
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
+
+    /// The number before this one; before the first is [`FrameNumber::NONE`].
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
 }
 
 impl fmt::Display for FrameNumber {

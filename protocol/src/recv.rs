@@ -112,6 +112,13 @@ impl RecvWindow {
         Self { unread_frames: 0, ..self }
     }
 
+    /// The stream begins at this number: all before is settled (RSM-2).
+    pub fn start_at(&mut self, first: Number) {
+        let base = first.before();
+        (self.received, self.delivered) = (base, base);
+        self.told = Acknowledgement { received: base, delivered: base, processed: base, ..self.told };
+    }
+
     /// A frame that has a place among the others arrived, a data frame or a close.
     ///
     /// # Errors

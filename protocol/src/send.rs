@@ -6,10 +6,13 @@ use crate::{
     wire::{Acknowledgement, Ask, Close, EndReason, OpenFrame, Shape, Terms, record_limit},
 };
 use flight::{Flight, Kept};
+use std::collections::VecDeque;
 
+mod backlog;
 mod credit;
 mod flight;
 
+pub use backlog::Parcel;
 use credit::Spent;
 pub use credit::{NoRoom, Reservation};
 
@@ -24,6 +27,8 @@ pub struct SendSettings {
     pub retain: usize,
     /// Whether the link may lose frames: then nothing counts as said until it is acknowledged.
     pub lossy: bool,
+    /// Whether the session goes on with the next incarnation of a receiver that is gone (RSM-1).
+    pub resumes: bool,
 }
 
 /// How a message is accepted.
@@ -49,6 +54,10 @@ pub struct SendWindow {
     /// The staged frame.
     open: Option<OpenFrame>,
     flight: Flight,
+    /// To be sent again before all else, to the next incarnation of the receiver.
+    backlog: VecDeque<Parcel>,
+    /// The last number that an earlier incarnation may have got.
+    exposed: Number,
     /// The last number given.
     accepted: Number,
     /// How many numbers were given to dropped messages since the last record.
@@ -74,6 +83,8 @@ impl SendWindow {
             rendezvous: false,
             open: None,
             flight: Flight::default(),
+            backlog: VecDeque::new(),
+            exposed: Number::NONE,
             accepted: Number::NONE,
             dropped: 0,
             known: Acknowledgement::default(),
@@ -94,6 +105,7 @@ impl SendWindow {
         // An acknowledgement travels at a higher priority than the welcome, and may have brought more already.
         self.known.frame_credit = self.known.frame_credit.max(frame_credit);
         self.known.byte_credit = self.known.byte_credit.max(byte_credit);
+        self.feed();
     }
 
     /// Accepts a message: numbers and stamps it, spends credit, packs it (NUM-1, LAM-1, CRD-1, CRD-2).
@@ -109,16 +121,8 @@ impl SendWindow {
         self.check_room(body.len(), fits, paid)?;
         clock.tick();
         self.accepted = self.accepted.next();
-        self.spent.bytes += body.len() as u64;
-        if body.len() <= record_limit(self.settings.frame_size) {
-            if !fits {
-                self.seal(false);
-            }
-            self.open_frame().push(shape, body, stamp);
-        } else {
-            self.push_pieces(shape, body, stamp);
-        }
         self.dropped = 0;
+        self.pack(self.accepted, shape, body, stamp, fits);
         if manner.awaited
             && let Some(open) = &mut self.open
         {
@@ -128,8 +132,20 @@ impl SendWindow {
         Ok(self.accepted)
     }
 
+    /// Puts a message into frames, the staged one if it `fits` there, and spends its bytes.
+    fn pack(&mut self, number: Number, shape: Shape, body: &[u8], stamp: Stamp, fits: bool) {
+        self.spent.bytes += body.len() as u64;
+        if body.len() > record_limit(self.settings.frame_size) {
+            return self.pack_pieces(number, shape, body, stamp);
+        }
+        if !fits {
+            self.seal(false);
+        }
+        self.open_frame(number, shape).push(shape, body, stamp);
+    }
+
     /// A message that is longer than a frame: in pieces, the first of which shares its frame with what was before.
-    fn push_pieces(&mut self, mut shape: Shape, body: &[u8], stamp: Stamp) {
+    fn pack_pieces(&mut self, number: Number, mut shape: Shape, body: &[u8], stamp: Stamp) {
         // Not for a few bytes: each piece costs an entry, and a copy at the receiver.
         const LEAST: usize = 64;
         let room = self.open.as_ref().and_then(|open| open.room(shape, stamp));
@@ -138,7 +154,7 @@ impl SendWindow {
         }
         let mut left = body;
         while !left.is_empty() {
-            let open = self.open_frame();
+            let open = self.open_frame(number, shape);
             let piece = left.len().min(open.room(shape, stamp).unwrap_or(left.len()));
             shape.more = piece < left.len();
             open.push(shape, &left[..piece], stamp);
@@ -146,7 +162,6 @@ impl SendWindow {
             if shape.more {
                 self.seal(false);
             }
-            self.dropped = 0;
             shape = Shape { rest: true, ..Shape::default() };
         }
     }
@@ -164,7 +179,7 @@ impl SendWindow {
         let shape = Shape { gap: self.dropped.saturating_sub(1), void: true, ..Shape::default() };
         let stamp = clock.now().next();
         let fits = self.open.as_ref().is_some_and(|open| open.fits(shape, 0, stamp));
-        if self.dropped == 0 || !self.has_frame(fits) {
+        if self.dropped == 0 || !self.backlog.is_empty() || !self.has_frame(fits) {
             return;
         }
         clock.tick();
@@ -172,22 +187,19 @@ impl SendWindow {
             self.seal(false);
         }
         let behind = self.flight.is_behind();
-        let end = Number::new(self.accepted.get() - self.dropped);
-        self.open_frame_after(end).push(shape, &[], stamp);
+        let number = self.accepted;
+        self.open_frame(number, shape).push(shape, &[], stamp);
         self.dropped = 0;
         self.leave_if_due(false, behind, stamp.next());
     }
 
-    fn open_frame(&mut self) -> &mut OpenFrame {
-        self.open_frame_after(Number::new(self.accepted.before().get() - self.dropped))
-    }
-
-    /// The staged frame, a new one if there is none, whose first record would then follow on the number `end`.
-    fn open_frame_after(&mut self, end: Number) -> &mut OpenFrame {
+    /// The staged frame, or a new one if there is none, for record `number` of this shape.
+    fn open_frame(&mut self, number: Number, shape: Shape) -> &mut OpenFrame {
+        let next = Number::new(number.get() - shape.gap);
         let Self { open, flight, spent, settings, .. } = self;
         open.get_or_insert_with(|| {
             spent.frames += 1;
-            OpenFrame::new(flight.buffer(), settings.frame_size, end.next())
+            OpenFrame::new(flight.buffer(), settings.frame_size, next)
         })
     }
 
@@ -211,7 +223,7 @@ impl SendWindow {
 
     /// Puts a close behind all of it (CLO-1). False if that is not possible yet.
     pub fn finish(&mut self, stamp: Stamp) -> bool {
-        let Some(session) = self.session.filter(|_| self.dropped == 0) else { return false };
+        let Some(session) = self.session.filter(|_| self.dropped == 0 && self.backlog.is_empty()) else { return false };
         self.seal(true);
         let close = Close { last: self.accepted, reason: EndReason::Finished, frame: self.flight.next() };
         self.flight.add(Kept::new(close.encode(session, stamp), self.accepted, self.accepted, true));
@@ -266,7 +278,8 @@ impl SendWindow {
         if new.early != 0 {
             self.flight.find_overtaken(); // RTX-1
         }
-        self.flight.release(&self.known, self.settings.level);
+        self.flight.release(&self.known, self.kept_until());
+        self.feed();
         if !self.flight.is_behind() {
             self.seal(true); // DAT-7
         }
@@ -279,6 +292,17 @@ impl SendWindow {
             self.known.received = self.known.received.max(delivered);
             self.known.delivered = self.known.delivered.max(delivered);
         }
+    }
+
+    /// Whether the session goes on with the next incarnation of a receiver that is gone.
+    pub const fn resumes(&self) -> bool {
+        self.settings.resumes
+    }
+
+    /// At which level a frame need not be kept (ACK-7): to be sent to the next receiver it is kept until it is delivered.
+    fn kept_until(&self) -> Level {
+        let SendSettings { level, resumes, .. } = self.settings;
+        if resumes { level.max(Level::Delivered) } else { level }
     }
 
     /// What the receiver last acknowledged.
@@ -329,7 +353,8 @@ impl SendWindow {
 
     /// Length of all frames that are not acknowledged (CRD-6).
     pub fn bytes_kept(&self) -> usize {
-        self.flight.bytes() + self.open.as_ref().map_or(0, OpenFrame::frame_bytes)
+        let backlog: usize = self.backlog.iter().map(|parcel| parcel.body.len()).sum();
+        backlog + self.flight.bytes() + self.open.as_ref().map_or(0, OpenFrame::frame_bytes)
     }
 
     /// How many frames are not acknowledged, the staged one apart.

@@ -19,7 +19,7 @@ impl SenderBuilder {
     /// returned receiver is finite: it ends when the other side has left, or died, and all that came before has been handed out.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect), and [`ConnectError::BothWaysShared`] with an [`endpoint`](Self::endpoint) that others share.
+    /// As [`connect`](Self::connect), and [`ConnectError::BothWays`] with an [`endpoint`](Self::endpoint) that others share, or with [`resume`](Self::resume).
     ///
     /// # Examples
     /// ```
@@ -46,12 +46,13 @@ impl SenderBuilder {
         InvalidName: From<N::Error>,
     {
         let name = name.try_into().map_err(InvalidName::from)?;
-        if self.endpoint.is_some() {
-            return Err(ConnectError::BothWaysShared);
+        let unfit = [("endpoint", self.endpoint.is_some()), ("resume", self.resume.is_some())];
+        if let Some((setting, _)) = unfit.into_iter().find(|(_, is_set)| *is_set) {
+            return Err(ConnectError::BothWays { setting });
         }
         let deadline = Deadline::after(self.wait);
         let outbox = self.await_receiver(&name, deadline)?;
-        let driver = Arc::new(self.bind(Some(answers)).map_err(ConnectError::Inbox)?);
+        let driver = Arc::new(self.bind(&name, Some(answers)).map_err(ConnectError::Inbox)?);
         let receiver = answers.receiver(Arc::clone(&driver));
         let greeter = self.open_session(driver, &name, outbox, deadline, Purpose::BothWays)?;
         Ok((self.sender(greeter), receiver))

@@ -4,15 +4,12 @@ use super::SenderBuilder;
 use crate::{
     clock::Deadline,
     link::Outbox,
-    pump::{Driver, State},
+    pump::{Driver, GREETING_TICK, State},
     random,
     sync::Arc,
 };
 use lamq_protocol::{SessionId, endpoint::Connect, send::SendSettings, session::Ended, wire::Refusal};
 use std::{io, os::unix::fs::MetadataExt, time::Duration};
-
-/// How often a sender that waits for an answer looks whether the receiver is still there.
-const GREETING_TICK: Duration = Duration::from_millis(100);
 
 /// What a greeting is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +34,8 @@ pub(super) struct Greeter {
 pub(super) struct Reply {
     /// `None`: welcome.
     pub(super) refusal: Option<Refusal>,
+    /// What was said.
+    pub(super) greeting: Connect,
     /// Who was greeted.
     pub(super) pid: u32,
     /// From the greeting to the answer.
@@ -61,28 +60,30 @@ impl Greeter {
         Ok(Self { driver, session: random::session()?, stream, purpose })
     }
 
-    pub(super) fn greet(&self, builder: &SenderBuilder, outbox: Box<dyn Outbox>) -> io::Result<()> {
+    /// Returns what it said.
+    pub(super) fn greet(&self, builder: &SenderBuilder, outbox: Box<dyn Outbox>) -> io::Result<Connect> {
         let destination = outbox.destination();
         let (frame_size, uid) = (destination.geometry().frame_size, destination.user());
         let pid_namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |data| data.ino());
-        let SenderBuilder { level, retain, .. } = *builder;
-        let settings = SendSettings { frame_size, level, retain, lossy: self.driver.link.is_lossy() };
+        let SenderBuilder { level, retain, resume, .. } = *builder;
+        let resumes = resume.is_some();
+        let settings = SendSettings { frame_size, level, retain, lossy: self.driver.link.is_lossy(), resumes };
         let connect = Connect {
             stream: self.stream,
             codec: builder.codec.id,
             settings,
             asks_only: self.purpose == Purpose::Ask,
             pid_namespace,
-            inbox: self.driver.name.as_str().as_bytes().to_vec(),
+            inbox: self.driver.call(|state| state.mailbox.name().as_str().as_bytes().to_vec()),
             wants_back: self.purpose == Purpose::BothWays,
             uid,
         };
         self.driver.call(|state| {
             state.add_peer(self.session, outbox)?;
             state.hold(self.session);
-            state.core.connect(self.session, connect);
+            state.core.connect(self.session, connect.clone());
             state.transmit(false);
-            Ok(())
+            Ok(connect)
         })
     }
 

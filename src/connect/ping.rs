@@ -68,7 +68,7 @@ impl SenderBuilder {
         let name = name.try_into().map_err(InvalidName::from)?;
         let deadline = Deadline::after(self.wait);
         let outbox = self.await_receiver(&name, deadline)?;
-        let driver = Arc::new(self.bind(None).map_err(ConnectError::Inbox)?);
+        let driver = Arc::new(self.bind(&name, None).map_err(ConnectError::Inbox)?);
         let greeter = Greeter::new(driver, Purpose::Ask)
             .map_err(|source| ConnectError::Inbox(BindError::system(&name, source)))?;
         let reply = self.await_reply(&greeter, &name, outbox, deadline);

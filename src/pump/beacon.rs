@@ -22,10 +22,10 @@ pub(super) struct Beacon {
 }
 
 impl Beacon {
-    pub(super) fn new(poller: &Poller) -> io::Result<Self> {
+    pub(super) fn new(poller: &Poller, inbox: BorrowedFd<'_>) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let ready = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
-        for source in [poller.inbox(), poller.epoll().0.as_fd(), ready.as_fd()] {
+        for source in [inbox, poller.epoll().0.as_fd(), ready.as_fd()] {
             epoll.add(source, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
         }
         Ok(Self { epoll, ready, shown: AtomicBool::new(false) })

@@ -1,22 +1,24 @@
 //! The handle of an endpoint: its calls, and the thread that serves it between them.
 
-use super::{Part, State, poller::Poller};
+use super::{Mailbox, Part, State, poller::Poller};
 use crate::{
     clock::Deadline,
-    link::{Inbox, Link, process_id},
-    name::QueueName,
+    link::{Link, process_id},
     sync::{Arc, Mutex, Role},
 };
 use lamq_protocol::endpoint::Settings;
 use nix::sys::signal::{SigSet, SigmaskHow};
-use std::{io, os::fd::BorrowedFd, thread, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    thread,
+    time::Duration,
+};
 
 /// One endpoint.
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) link: Arc<dyn Link>,
-    /// Of the inbox.
-    pub(crate) name: QueueName,
     shared: Arc<Shared>,
     keeper: Mutex<Option<thread::JoinHandle<()>>>,
     /// In a forked child there is no keeper, whatever this value says.
@@ -33,16 +35,16 @@ impl Driver {
     /// An endpoint that receives is served from now on, any other from the first call on that leaves something to do.
     pub(crate) fn new(
         link: Arc<dyn Link>,
-        (name, inbox): (QueueName, Box<dyn Inbox>),
+        mailbox: Mailbox,
         settings: Settings,
         part: Part,
         spin: Option<Duration>,
     ) -> io::Result<Self> {
         let receives = part != Part::Sender;
-        let poller = Poller::new(&*inbox, receives, spin)?;
-        let state = State::new(Arc::clone(&link), inbox, settings, part, poller.epoll());
+        let poller = Poller::new(receives, spin)?;
+        let state = State::new(Arc::clone(&link), mailbox, settings, part, poller.epoll());
         let shared = Arc::new(Shared { role: Role::new(state), poller });
-        let driver = Self { link, name, shared, keeper: Mutex::new(None), process: process_id() };
+        let driver = Self { link, shared, keeper: Mutex::new(None), process: process_id() };
         if receives {
             driver.start_keeper();
         }
@@ -70,7 +72,7 @@ impl Driver {
     /// A descriptor that is readable while a call of the receiver may find something.
     pub(crate) fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
         let poller = &self.shared.poller;
-        poller.beacon().map_or_else(|| self.call(|_| poller.light_beacon()), Ok)
+        poller.beacon().map_or_else(|| self.call(|state| poller.light_beacon(state.mailbox.descriptor().as_fd())), Ok)
     }
 
     /// How long a thread looks before it sleeps.

@@ -3,7 +3,7 @@
 use super::{State, beacon::Beacon, spin::Spin};
 use crate::{
     clock::Deadline,
-    link::{Inbox, retry},
+    link::retry,
     sync::{Arc, OnceLock, Upkeep, World},
 };
 use nix::{
@@ -23,7 +23,6 @@ use std::{
 /// Descriptors of an endpoint.
 #[derive(Debug)]
 pub(super) struct Poller {
-    inbox: OwnedFd,
     epoll: Arc<Epoll>,
     interrupt: EventFd,
     evict: EventFd,
@@ -31,6 +30,14 @@ pub(super) struct Poller {
     spin: Spin,
     /// Lit when it is first asked for: until then it costs nothing.
     beacon: OnceLock<Beacon>,
+}
+
+/// What to sleep on besides, and until when at most.
+pub(super) struct Plan {
+    /// When to look again, though nothing has happened.
+    again: Option<Duration>,
+    /// The inbox as it is now: a sender that goes on with another receiver gets a new one.
+    inbox: Arc<OwnedFd>,
 }
 
 /// When a call of the system failed for want of memory, say: how long until it is tried again.
@@ -49,14 +56,13 @@ const ANSWER_TICK: Duration = Duration::from_millis(10);
 const INTERRUPT: u64 = 0;
 
 impl Poller {
-    pub(super) fn new(inbox: &dyn Inbox, receives: bool, spin: Option<Duration>) -> io::Result<Self> {
+    pub(super) fn new(receives: bool, spin: Option<Duration>) -> io::Result<Self> {
         let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
         let eventfd = || EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC);
         let (interrupt, evict) = (eventfd()?, eventfd()?);
         epoll.add(&interrupt, EpollEvent::new(EpollFlags::EPOLLIN, INTERRUPT))?;
         let tick = if receives { ANSWER_TICK } else { STAGE_TICK };
-        let inbox = inbox.readable().try_clone_to_owned()?;
-        Ok(Self { inbox, epoll, interrupt, evict, tick, spin: Spin::new(spin), beacon: OnceLock::new() })
+        Ok(Self { epoll, interrupt, evict, tick, spin: Spin::new(spin), beacon: OnceLock::new() })
     }
 
     pub(super) fn epoll(&self) -> Arc<Epoll> {
@@ -67,18 +73,14 @@ impl Poller {
         self.spin.time()
     }
 
-    pub(super) fn inbox(&self) -> BorrowedFd<'_> {
-        self.inbox.as_fd()
-    }
-
     /// See [`Beacon`]. None before it was lit.
     pub(super) fn beacon(&self) -> Option<BorrowedFd<'_>> {
         self.beacon.get().map(Beacon::descriptor)
     }
 
     /// Makes it, in a call, at whose end it shows what there is.
-    pub(super) fn light_beacon(&self) -> io::Result<BorrowedFd<'_>> {
-        let beacon = Beacon::new(self)?;
+    pub(super) fn light_beacon(&self, inbox: BorrowedFd<'_>) -> io::Result<BorrowedFd<'_>> {
+        let beacon = Beacon::new(self, inbox)?;
         Ok(self.beacon.get_or_init(|| beacon).descriptor())
     }
 }
@@ -104,22 +106,22 @@ fn readable(descriptor: &impl AsFd) -> PollFd<'_> {
 }
 
 impl World<State> for Poller {
-    /// When to look again, though nothing has happened.
-    type Plan = Option<Duration>;
+    type Plan = Plan;
 
-    fn plan(&self, state: &mut State) -> Option<Duration> {
+    fn plan(&self, state: &mut State) -> Plan {
         let retry = std::mem::take(&mut state.retry_soon).then_some(RETRY_TICK);
         let look = (!state.blocked.is_empty()).then_some(BLOCKED_TICK);
-        [retry, look, state.next_ask()].into_iter().flatten().min()
+        let again = [retry, look, state.next_ask(), state.next_seek()].into_iter().flatten().min();
+        Plan { again, inbox: state.mailbox.descriptor() }
     }
 
     fn take_progress(&self, state: &mut State) -> bool {
         std::mem::take(&mut state.progressed)
     }
 
-    fn sleep(&self, again: Option<Duration>, deadline: Deadline) {
+    fn sleep(&self, Plan { again, inbox }: Plan, deadline: Deadline) {
         let deadline = again.map_or(deadline, |again| deadline.at_most(again));
-        sleep_on(&mut [readable(&self.inbox), readable(&self.epoll.0)], &self.spin, deadline);
+        sleep_on(&mut [readable(&*inbox), readable(&self.epoll.0)], &self.spin, deadline);
     }
 
     fn interrupt(&self) {
@@ -156,9 +158,9 @@ impl World<State> for Poller {
         self.tick
     }
 
-    fn watch(&self, again: Option<Duration>) {
+    fn watch(&self, Plan { again, inbox }: Plan) {
         let deadline = again.map_or(Deadline::Never, Deadline::after);
-        sleep_at_once(&mut [readable(&self.inbox), readable(&self.epoll.0), readable(&self.evict)], deadline);
+        sleep_at_once(&mut [readable(&*inbox), readable(&self.epoll.0), readable(&self.evict)], deadline);
     }
 
     fn evict(&self) {

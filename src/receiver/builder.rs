@@ -6,7 +6,7 @@ use crate::{
     error::BindError,
     link::{Geometry, Link, Owner, Posix, process_id},
     name::{InvalidName, QueueName},
-    pump::{Driver, Part},
+    pump::{Driver, Mailbox, Part},
     random,
     sync::{Arc, Mutex},
     typed,
@@ -195,8 +195,8 @@ impl ReceiverBuilder {
         let inbox = self.link.bind(&name, Owner::new(process_id(), epoch), geometry)?;
         let settings = self.settings(epoch, geometry, self.link.is_lossy());
         let part = if self.end_with_last_sender { Part::Finite } else { Part::Receiver };
-        let inbox = (name.clone(), inbox);
-        let driver = Driver::new(Arc::clone(&self.link), inbox, settings, part, self.spin).map_err(system)?;
+        let mailbox = Mailbox::new(name.clone(), inbox)?;
+        let driver = Driver::new(Arc::clone(&self.link), mailbox, settings, part, self.spin).map_err(system)?;
         Ok(self.receiver(Arc::new(driver)))
     }
 

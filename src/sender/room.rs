@@ -84,7 +84,7 @@ impl Sender {
     pub fn send_or_drop<M: AsRef<[u8]>>(&self, message: M, patience: Duration) -> Result<Sent, SendError<M>> {
         let failure = match self.session.send(message.as_ref(), Manner::default(), Some(patience)) {
             Ok(number) => return Ok(Sent::Accepted(number.get())),
-            Err(SendFailure::Timeout) => match self.session.drop_message() {
+            Err(SendFailure::Timeout | SendFailure::Absent { .. }) => match self.session.drop_message() {
                 Ok(number) => return Ok(Sent::Dropped(number.get())),
                 Err(failure) => failure,
             },

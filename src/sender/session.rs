@@ -1,6 +1,6 @@
 //! The session of a sender, which its clones share.
 
-use super::SenderStats;
+use super::{Fate, SenderStats, Unacknowledged};
 use crate::{
     clock::Deadline,
     error::{Disconnected, FlushError, FlushFailure, SendFailure},
@@ -10,8 +10,8 @@ use crate::{
 use lamq_protocol::{
     Number, SessionId,
     endpoint::SendRefused,
-    send::{Manner, NoRoom, Reservation},
-    session::Outbound,
+    send::{Manner, NoRoom, Parcel, Reservation},
+    session::{Ended, Outbound},
 };
 use std::time::Duration;
 
@@ -58,6 +58,7 @@ impl Session {
                     processed: known.processed.get(),
                     dropped: self.dropped.load(Ordering::Relaxed) as u64,
                     stalls: self.stalls.load(Ordering::Relaxed) as u64,
+                    resumed: state.times_resumed(self.id),
                     frames,
                 }
             })
@@ -74,13 +75,23 @@ impl Session {
     /// Sends a message within `timeout`, or however long it takes. Returns its number.
     pub(super) fn send(&self, body: &[u8], manner: Manner, timeout: Option<Duration>) -> Result<Number, SendFailure> {
         let result = self.await_room(body.len(), timeout, |state| state.core.send(self.id, body, manner));
-        result.unwrap_or(Err(SendFailure::Timeout))
+        result.unwrap_or_else(|| Err(self.late()))
+    }
+
+    /// The time is over: is anybody there?
+    fn late(&self) -> SendFailure {
+        self.lost().map_or(SendFailure::Timeout, |why| SendFailure::Absent { why })
+    }
+
+    /// Why there is no receiver at present.
+    fn lost(&self) -> Option<Ended> {
+        self.driver.call(|state| state.core.outbound(self.id)?.seeks())
     }
 
     /// Sets room aside within `timeout`, or however long it takes.
     pub(super) fn reserve(&self, length: usize, timeout: Option<Duration>) -> Result<Reservation, SendFailure> {
         let result = self.await_room(length, timeout, |state| state.core.reserve(self.id, length));
-        result.unwrap_or(Err(SendFailure::Timeout))
+        result.unwrap_or_else(|| Err(self.late()))
     }
 
     /// Runs `attempt` until it finds room for `length` bytes, or fails for another reason; `None` when the time is over.
@@ -174,7 +185,26 @@ impl Session {
             }
             outbound.ended().map(|why| Err(FlushFailure::Disconnected(Disconnected { why })))
         });
-        outcome.unwrap_or(Err(FlushFailure::Timeout))
+        outcome.unwrap_or_else(|| Err(self.unsettled()))
+    }
+
+    fn unsettled(&self) -> FlushFailure {
+        self.lost().map_or(FlushFailure::Timeout, |why| FlushFailure::Absent { why })
+    }
+
+    /// What is not acknowledged at the session's level (RSM-5).
+    pub(super) fn unacknowledged(&self) -> Vec<Unacknowledged> {
+        let parcels = self.driver.call(|state| {
+            let window = state.core.outbound(self.id)?.window();
+            Some((window.unacknowledged(), window.exposed()))
+        });
+        let (parcels, exposed) = parcels.unwrap_or_default();
+        let hand_back = |parcel: Parcel| Unacknowledged {
+            number: parcel.number.get(),
+            message: parcel.body,
+            fate: if parcel.number > exposed { Fate::NotDelivered } else { Fate::Unknown },
+        };
+        parcels.into_iter().map(hand_back).collect()
     }
 
     /// Begins with `action`, then waits until all is acknowledged and, with `ended`, the session is over.
@@ -195,7 +225,7 @@ impl Session {
                 None => None,
             }
         });
-        outcome.unwrap_or(Err(FlushFailure::Timeout)).map_err(|why| {
+        outcome.unwrap_or_else(|| Err(self.unsettled())).map_err(|why| {
             let numbers = self.driver.call(|state| {
                 let window = state.core.outbound(self.id).map(Outbound::window);
                 window.map_or((Number::NONE, Number::NONE), |window| (window.accepted(), window.settled()))

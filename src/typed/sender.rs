@@ -3,7 +3,7 @@
 use super::Marker;
 use crate::{
     ConnectError, FlushError, InvalidName, QueueName, Receipt, SendError, SendFailure, SendSyncError, SenderStats,
-    Sent,
+    Sent, Unacknowledged,
     codec::{Bincode, Codec, CodecId, Encode},
 };
 use std::{borrow::Borrow, cell::Cell, fmt, marker::PhantomData, time::Duration};
@@ -167,6 +167,11 @@ impl<T: ?Sized, C> Sender<T, C> {
     /// The longest encoded message in bytes that the receiver takes (LIM-1).
     pub fn max_message_size(&self) -> usize {
         self.untyped.max_message_size()
+    }
+
+    /// The messages that are not acknowledged, encoded; see [`lamq::Sender::unacknowledged`](crate::Sender::unacknowledged).
+    pub fn unacknowledged(&self) -> Vec<Unacknowledged> {
+        self.untyped.unacknowledged()
     }
 
     /// What was sent and acknowledged so far.

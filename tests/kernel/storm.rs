@@ -141,6 +141,8 @@ fn each_fault_is_counted_under_its_own_name() {
         reply_session: SessionId::new(1).unwrap(),
         pid_namespace: 0,
         back: None,
+        first: Number::new(1),
+        exposed: Number::NONE,
         inbox: b"/none".to_vec(),
     };
     let mut wrong_check = close.clone();

@@ -7,7 +7,7 @@ use crate::{
 };
 use lamq::{BindError, ConnectError, Distrust, OpenError, Receiver, Sender};
 use lamq_protocol::{
-    Epoch, Level, SessionId, Stamp, StreamId,
+    Epoch, Level, Number, SessionId, Stamp, StreamId,
     wire::{self, Frame, Greeting, Welcome},
 };
 use lamq_proves::proves;
@@ -81,6 +81,8 @@ fn greeting(inbox: &[u8], stream: u32, versions: (u8, u8)) -> Vec<u8> {
         reply_session: SessionId::new(1).unwrap(),
         pid_namespace: 0,
         back: None,
+        first: Number::new(1),
+        exposed: Number::NONE,
         inbox: inbox.to_vec(),
     };
     greeting.encode(Stamp::new(1))

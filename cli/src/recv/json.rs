@@ -14,6 +14,9 @@ enum Object<'a> {
         stream: Stream,
         number: u64,
         lamport: u64,
+        /// An earlier receiver may have had it too.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
         #[serde(flatten)]
         body: Body<'a>,
     },
@@ -83,6 +86,7 @@ pub(super) fn append(output: &mut Vec<u8>, event: &Event) -> bool {
             stream: message.peer().into(),
             number: message.number(),
             lamport: message.lamport(),
+            again: message.may_repeat(),
             body: Body::of(message),
         },
         Event::Gap { peer, first, last } => Object::Gap { stream: (*peer).into(), first: *first, last: *last },

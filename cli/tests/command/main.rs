@@ -10,6 +10,7 @@ mod limits;
 mod manual;
 mod ping;
 mod policies;
+mod resuming;
 mod signals;
 mod tools;
 mod transfer;

@@ -37,6 +37,10 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             let Frame::Greeting(greeting) = frame else { return None };
             return self.handle_greeting(greeting, header.stamp);
         };
+        let Some(session) = self.known_as(session) else {
+            self.counters.unknown_session += 1; // RSM-1: of a receiver that was lost
+            return None;
+        };
         let known = match frame {
             Frame::Data(data) => self.handle_data(session, data),
             Frame::Close(close) => self.handle_close(session, header.stamp, close),
@@ -54,6 +58,15 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             self.counters.unknown_session += 1; // FRM-2, SES-2
         }
         None
+    }
+
+    /// The session to which this id belongs on the wire. An id of one that has gone on belongs to none.
+    fn known_as(&self, id: SessionId) -> Option<SessionId> {
+        match self.resumed.get(&id) {
+            Some(session) => Some(*session),
+            None if self.resumed.values().any(|session| *session == id) => None,
+            None => Some(id),
+        }
     }
 
     fn handle_greeting(&mut self, greeting: Greeting, stamp: Stamp) -> Option<Arrival> {

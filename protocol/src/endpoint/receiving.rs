@@ -94,11 +94,13 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
                 return Some(Event::Gap { peer, first, last });
             }
         };
+        let may_repeat = incoming.session.may_repeat(record.number);
         incoming.session.deliver(record.number, body.len() as u64);
         self.clock.deliver(record.stamp);
         self.counters.delivered += 1;
         self.hungry = false;
-        Some(Event::Message { session, peer, number: record.number, stamp: record.stamp, frame, body })
+        let (number, stamp) = (record.number, record.stamp);
+        Some(Event::Message { session, peer, number, stamp, may_repeat, frame, body })
     }
 
     /// The application finds nothing: from now on senders without capacity may transmit (RDV-1).

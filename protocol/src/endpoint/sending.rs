@@ -19,20 +19,53 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
 
     /// Opens a session to a receiver: a greeting becomes due. `session` is random (SES-1).
     pub fn connect(&mut self, session: SessionId, target: Connect) {
-        let back = target.wants_back.then(|| self.terms());
-        let greeting = Greeting {
+        let (settings, uid) = (target.settings.clone(), target.uid);
+        let greeting = self.greeting(session, target);
+        self.outbound.insert(session, Outbound::new(greeting, settings, uid));
+        self.touch(session);
+    }
+
+    fn greeting(&self, reply_session: SessionId, target: Connect) -> Greeting {
+        Greeting {
             versions: (wire::VERSION, wire::VERSION),
             codec: target.codec,
             level: (!target.asks_only).then_some(target.settings.level),
             pid: self.settings.pid,
             stream: StreamId { epoch: self.settings.epoch, index: target.stream },
-            reply_session: session,
+            reply_session,
             pid_namespace: target.pid_namespace,
-            back,
+            back: target.wants_back.then(|| self.terms()),
+            first: Number::NONE.next(),
+            exposed: Number::NONE,
             inbox: target.inbox,
-        };
-        self.outbound.insert(session, Outbound::new(greeting, target.settings, target.uid));
-        self.touch(session);
+        }
+    }
+
+    /// The sessions whose receiver is gone, and that wait for the next (RSM-1): to be resumed by [`resume`](Self::resume), or
+    /// given up by [`give_up`](Self::give_up).
+    pub fn lost(&self) -> impl Iterator<Item = SessionId> {
+        self.outbound.iter().filter(|(_, outbound)| outbound.is_lost()).map(|(session, _)| *session)
+    }
+
+    /// A lost session goes on with the next receiver, who answers under `reply_session`, which is random (SES-1). A greeting
+    /// becomes due.
+    pub fn resume(&mut self, session: SessionId, reply_session: SessionId, target: Connect) {
+        let (frame_size, uid) = (target.settings.frame_size, target.uid);
+        let greeting = self.greeting(reply_session, target);
+        if let Some(outbound) = self.outbound.get_mut(&session).filter(|outbound| outbound.is_lost()) {
+            outbound.resume(greeting, frame_size, uid);
+            self.resumed.retain(|_, known| *known != session);
+            self.resumed.insert(reply_session, session);
+            self.touch(session);
+        }
+    }
+
+    /// No receiver has come in time: the session is over, for the reason for which it was lost (RSM-3).
+    pub fn give_up(&mut self, session: SessionId) {
+        if let Some(outbound) = self.outbound.get_mut(&session) {
+            outbound.give_up();
+            self.touch(session);
+        }
     }
 
     /// Accepts a message for sending.
@@ -142,6 +175,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         if !self.inbound.contains_key(&session) {
             self.touched.remove(&session);
         }
+        self.resumed.retain(|_, known| *known != session);
         self.outbound.remove(&session)
     }
 }

@@ -72,6 +72,8 @@ pub enum Event<B> {
         number: Number,
         /// Its Lamport stamp.
         stamp: Stamp,
+        /// Whether an earlier incarnation of us may have been handed it too (RSM-2).
+        may_repeat: bool,
         /// The frame it came in.
         frame: B,
         /// Where in the frame it lies.

@@ -49,6 +49,11 @@ pub(super) struct Spent {
 }
 
 impl Spent {
+    /// A new receiver has granted nothing yet, and nothing was used but what is set aside.
+    pub(super) fn restart(&mut self) {
+        *self = Self { reserved: self.reserved, large: self.large, ..Self::default() };
+    }
+
     pub(super) const fn give_back(&mut self, Reservation { length }: Reservation) {
         self.reserved.0 -= 1;
         self.reserved.1 -= length as u64;
@@ -111,8 +116,9 @@ impl SendWindow {
         if self.has_credit(length, fits, paid) {
             return Ok(());
         }
-        self.spent.lacked = self.rendezvous.then_some(self.known.frame_credit);
-        self.ask_for(length);
+        if self.backlog.is_empty() {
+            self.lack(length);
+        }
         Err(NoRoom::Credit)
     }
 
@@ -139,7 +145,23 @@ impl SendWindow {
         let kept = self.bytes_kept().saturating_add(usize::try_from(self.spent.reserved.1).unwrap_or(usize::MAX));
         let memory = kept == 0 || kept.saturating_add(length) <= self.settings.retain;
         let first = paid || self.spent.large.is_none_or(|large| large == length); // LRG-3
-        welcomed && first && bytes <= self.known.byte_credit && (paid || (memory && self.has_frame(fits)))
+        let turn = self.backlog.is_empty(); // what is to be sent again comes first
+        welcomed && turn && first && bytes <= self.known.byte_credit && (paid || (memory && self.has_frame(fits)))
+    }
+
+    /// Whether a message that was accepted before can be sent again; if it never can before it is asked for, it is.
+    pub(super) fn has_credit_again(&mut self, length: usize, fits: bool) -> bool {
+        let bytes = self.spent.bytes.saturating_add(self.spent.reserved.1).saturating_add(length as u64);
+        let has_credit = self.session.is_some() && bytes <= self.known.byte_credit && self.has_frame(fits);
+        if !has_credit {
+            self.lack(length);
+        }
+        has_credit
+    }
+
+    fn lack(&mut self, length: usize) {
+        self.spent.lacked = self.rendezvous.then_some(self.known.frame_credit);
+        self.ask_for(length);
     }
 
     /// Whether a frame can be begun, or need not.

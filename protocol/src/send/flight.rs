@@ -45,6 +45,8 @@ pub(super) struct Flight {
     newest_arrival: u64,
     /// The last number whose message has left as a whole.
     transmitted: Number,
+    /// The last number of which a piece has left.
+    exposed: Number,
     /// Length of all frames together.
     bytes: usize,
     spare: Aside<Vec<Vec<u8>>>,
@@ -98,6 +100,7 @@ impl Flight {
                 return false;
             }
             self.transmitted = self.frames[place].last_whole;
+            self.exposed = self.frames[place].last;
             self.waiting -= 1;
         }
         true
@@ -121,6 +124,16 @@ impl Flight {
     /// Number of the last message that the link has taken as a whole.
     pub(super) const fn transmitted(&self) -> Number {
         self.transmitted
+    }
+
+    /// The last number of which the link has taken anything.
+    pub(super) const fn exposed(&self) -> Number {
+        self.exposed
+    }
+
+    /// The frames, oldest first.
+    pub(super) fn bytes_of_frames(&self) -> impl Iterator<Item = &[u8]> {
+        self.frames.iter().map(|frame| &*frame.bytes)
     }
 
     /// How many transmissions there were.
@@ -208,7 +221,7 @@ impl Flight {
 
     /// No frame will be needed any more.
     pub(super) fn forget(&mut self) {
-        *self = Self { last: self.last, transmitted: self.transmitted, ..Self::default() };
+        *self = Self { last: self.last, transmitted: self.transmitted, exposed: self.exposed, ..Self::default() };
     }
 
     /// Number of the oldest frame, if there is one.

@@ -62,6 +62,8 @@ pub struct Inbound {
     window: RecvWindow,
     state: RecvState,
     welcomed: bool,
+    /// The last number that may have been delivered before, by another incarnation of us.
+    exposed: Number,
     /// A close to be sent, once.
     close: Option<EndReason>,
     /// Whether the link may lose what we say: then we stay until the sender is gone, to say it again.
@@ -83,6 +85,7 @@ impl Inbound {
             window: recv,
             state: RecvState::Open,
             welcomed: false,
+            exposed: Number::NONE,
             close: None,
             lossy,
         }
@@ -92,6 +95,20 @@ impl Inbound {
     #[must_use]
     pub fn with_welcome(self, welcome: Welcome) -> Self {
         Self { welcome: Some(welcome), ..self }
+    }
+
+    /// The same, of a stream that begins at the number `first`, and goes on from another receiver that may have got some of what
+    /// comes up to `exposed` (RSM-2).
+    #[must_use]
+    pub fn going_on(mut self, first: Number, exposed: Number) -> Self {
+        self.window.start_at(first);
+        self.exposed = exposed;
+        self
+    }
+
+    /// Whether the message of this number may have been delivered before (RSM-2).
+    pub fn may_repeat(&self, number: Number) -> bool {
+        number <= self.exposed
     }
 
     /// Who sends.
@@ -116,7 +133,7 @@ impl Inbound {
 
     /// The greeting came again (GRT-3).
     pub fn handle_greeting_again(&mut self) {
-        if self.is_open() && self.window.received() == Number::NONE {
+        if self.is_open() && self.window.expected().before() == FrameNumber::NONE {
             self.welcomed = false;
         }
     }

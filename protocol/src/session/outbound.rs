@@ -8,6 +8,8 @@ use crate::{
     wire::{Acknowledgement, Close, EndReason, Greeting, Priority, Refusal, Terms, Welcome},
 };
 
+mod resuming;
+
 /// Why a session is over, as its sender sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Ended {
@@ -23,6 +25,9 @@ pub enum Ended {
     /// The receiver died.
     #[error("the receiver died")]
     PeerDied,
+    /// The receiver died or left, and the next one takes no messages that are as long as one that was to be sent to it again.
+    #[error("the next receiver takes no messages that are as long as one that was to be sent again")]
+    TooLongForNext,
     /// The receiver broke the protocol.
     #[error("protocol violation by the receiver: {0}")]
     PeerViolated(EndReason),
@@ -41,6 +46,10 @@ enum SendState {
     Closing {
         queued: bool,
         greeted: bool,
+    },
+    /// The receiver is gone, and the next one is waited for (RSM-1). `closing`: no more messages will be accepted.
+    Lost {
+        closing: bool,
     },
     Ended(Ended),
 }
@@ -63,6 +72,8 @@ pub struct Outbound {
 
     /// A close that accuses the receiver of a violation, not yet sent (SES-3).
     accusation: Option<EndReason>,
+    /// Why the last receiver was lost, until the next one has welcomed us.
+    lost: Option<Ended>,
     /// Whether [`tell_end`](Self::tell_end) has told.
     end_told: bool,
 }
@@ -79,6 +90,7 @@ impl Outbound {
             receiver: None,
             uid,
             accusation: None,
+            lost: None,
             end_told: false,
         }
     }
@@ -117,12 +129,16 @@ impl Outbound {
 
     /// Why no message will ever be accepted again: the session is over, or we are closing it.
     pub const fn shut(&self) -> Option<Ended> {
-        if let SendState::Closing { .. } = self.state { Some(Ended::Finished) } else { self.ended() }
+        match self.state {
+            SendState::Closing { .. } | SendState::Lost { closing: true } => Some(Ended::Finished),
+            _ => self.ended(),
+        }
     }
 
-    /// Whether the session is over and nothing is left to say: true once.
+    /// Whether the session is over, or its receiver lost, and nothing is left to say: true once.
     pub fn tell_end(&mut self) -> bool {
-        let silent = self.ended().is_some() && (self.accusation.is_none() || self.data_session.is_none());
+        let over = self.ended().is_some() || self.is_lost();
+        let silent = over && (self.accusation.is_none() || self.data_session.is_none());
         silent && !core::mem::replace(&mut self.end_told, true)
     }
 
@@ -170,7 +186,7 @@ impl Outbound {
         match self.state {
             SendState::Greeting { sent } => sent,
             SendState::Open | SendState::Closing { .. } => self.data_session.is_none() || self.window.awaits_answer(),
-            SendState::Ended(_) => false,
+            SendState::Lost { .. } | SendState::Ended(_) => false,
         }
     }
 
@@ -180,7 +196,7 @@ impl Outbound {
             SendState::Greeting { sent } => *sent = false,
             SendState::Closing { greeted, .. } if self.data_session.is_none() => *greeted = false,
             SendState::Open | SendState::Closing { .. } => self.window.handle_timeout(),
-            SendState::Ended(_) => {}
+            SendState::Lost { .. } | SendState::Ended(_) => {}
         }
     }
 
@@ -197,11 +213,16 @@ impl Outbound {
     /// No more messages: a close follows the last one (CLO-1), or the welcome, should it still come.
     pub fn close(&mut self) {
         match self.state {
-            SendState::Greeting { sent: false } => self.state = SendState::Ended(Ended::Finished),
+            SendState::Greeting { sent: false } if self.lost.is_none() => {
+                self.state = SendState::Ended(Ended::Finished);
+            }
+            SendState::Greeting { sent: false } => self.state = SendState::Closing { queued: false, greeted: false },
             SendState::Greeting { sent: true } | SendState::Open => {
                 self.flush();
                 self.state = SendState::Closing { queued: false, greeted: true };
             }
+            SendState::Lost { .. } if self.is_done() => self.state = SendState::Ended(Ended::Finished),
+            SendState::Lost { .. } => self.state = SendState::Lost { closing: true },
             SendState::Closing { .. } | SendState::Ended(_) => {}
         }
     }
@@ -213,7 +234,13 @@ impl Outbound {
         if !self.awaits_answer() || !self.greeting.as_ref().is_some_and(is_answer) {
             return false;
         }
+        let too_long = self.window.longest_in_backlog() > welcome.terms.max_message as usize;
         self.open(welcome.data_session, welcome.epoch, &welcome.terms);
+        self.lost = None;
+        if too_long {
+            self.end(Ended::TooLongForNext);
+            self.accusation = Some(EndReason::TooLong);
+        }
         if matches!(self.state, SendState::Greeting { .. }) {
             self.state = SendState::Open;
         }
@@ -248,16 +275,19 @@ impl Outbound {
         if self.ended().is_none() {
             self.window.take_final(close.last);
         }
-        self.end(match close.reason {
-            EndReason::Finished => Ended::ClosedByPeer,
-            reason => Ended::Accused(reason),
-        });
+        match close.reason {
+            EndReason::Finished if self.lose(Ended::ClosedByPeer) => {}
+            EndReason::Finished => self.end(Ended::ClosedByPeer),
+            reason => self.end(Ended::Accused(reason)), // RSM-4
+        }
     }
 
     /// The receiver is dead, and all it ever sent us has been handled (DTH-2).
     pub fn handle_death(&mut self) {
         self.accusation = None;
-        self.end(Ended::PeerDied);
+        if !self.lose(Ended::PeerDied) {
+            self.end(Ended::PeerDied);
+        }
     }
 
     /// The receiver broke a rule (SES-3).
@@ -284,7 +314,7 @@ impl Outbound {
                 *greeted = *greeted || greeting.is_none_or(|greeting| link(Priority::Ordered, &greeting.encode(now)));
                 *greeted
             }
-            (SendState::Ended(_), None) => true,
+            (SendState::Lost { .. }, _) | (SendState::Ended(_), None) => true,
             (SendState::Closing { queued, .. }, Some(_)) => {
                 *queued = *queued || self.window.finish(now);
                 let left = self.window.transmit(now, &mut |frame| link(Priority::Ordered, frame));
@@ -309,7 +339,7 @@ impl Outbound {
 
     /// Whether the receiver has neither welcomed nor denied us.
     fn awaits_answer(&self) -> bool {
-        self.data_session.is_none() && self.ended().is_none()
+        self.data_session.is_none() && self.ended().is_none() && !self.is_lost()
     }
 
     fn finish_if_settled(&mut self) {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     lamport::Stamp,
-    number::{Epoch, Level, SessionId, StreamId},
+    number::{Epoch, Level, Number, SessionId, StreamId},
 };
 use core::ops::Range;
 
@@ -29,6 +29,10 @@ pub struct Greeting {
     pub pid_namespace: u64,
     /// The terms on which the greeter would receive a stream back (DPX-1); `None`: it wants none.
     pub back: Option<Terms>,
+    /// Number of the first message that will come; those before are settled (RSM-2).
+    pub first: Number,
+    /// The last number of which an earlier receiver may have got something; 0 if there was none.
+    pub exposed: Number,
     /// Name of the greeter's inbox: 1 to 255 bytes.
     pub inbox: Vec<u8>,
 }
@@ -125,7 +129,9 @@ mod greeting {
     pub(super) const BYTE_CREDIT: Range<usize> = 72..80;
     pub(super) const MAX_MESSAGE: Range<usize> = 80..84;
     pub(super) const RESERVED: Range<usize> = 84..88;
-    pub(super) const NAME: usize = 88;
+    pub(super) const FIRST: Range<usize> = 88..96;
+    pub(super) const EXPOSED: Range<usize> = 96..104;
+    pub(super) const NAME: usize = 104;
     pub(super) const NAME_MAX: usize = 255;
     const _: () = assert!(NAME + NAME_MAX <= super::super::MIN_FRAME_SIZE);
 }
@@ -149,6 +155,8 @@ impl Greeting {
         put(&mut bytes, greeting::STREAM, self.stream.index.to_le_bytes());
         let length = u16::try_from(self.inbox.len()).expect("at most 255");
         put(&mut bytes, greeting::NAME_LENGTH, length.to_le_bytes());
+        put(&mut bytes, greeting::FIRST, self.first.get().to_le_bytes());
+        put(&mut bytes, greeting::EXPOSED, self.exposed.get().to_le_bytes());
         if let Some(terms) = self.back {
             let rendezvous = if terms.rendezvous { greeting::FLAG_RENDEZVOUS } else { 0 };
             put(&mut bytes, greeting::FLAGS, (greeting::FLAG_BACK | rendezvous).to_le_bytes());
@@ -174,7 +182,7 @@ impl Greeting {
         let level = level_of(bytes[greeting::LEVEL])?;
         let back = match u16_at(bytes, greeting::FLAGS) {
             0 => {
-                zero(&bytes[greeting::FRAME_CREDIT.start..greeting::NAME])?;
+                zero(&bytes[greeting::FRAME_CREDIT.start..greeting::RESERVED.start])?;
                 None
             }
             flags if flags & !greeting::FLAG_RENDEZVOUS == greeting::FLAG_BACK => Some(Terms {
@@ -185,7 +193,8 @@ impl Greeting {
             }),
             _ => return Err(Fault::Field),
         };
-        if versions.0 > versions.1 {
+        let first = Number::new(u64_at(bytes, greeting::FIRST));
+        if versions.0 > versions.1 || first == Number::NONE {
             return Err(Fault::Field);
         }
         let epoch = Epoch::new(u64_at(bytes, greeting::EPOCH)).ok_or(Fault::Field)?;
@@ -198,6 +207,8 @@ impl Greeting {
             reply_session: SessionId::new(u64_at(bytes, greeting::REPLY_SESSION)).ok_or(Fault::Field)?,
             pid_namespace: u64_at(bytes, greeting::PID_NAMESPACE),
             back,
+            first,
+            exposed: Number::new(u64_at(bytes, greeting::EXPOSED)),
             inbox: name.to_vec(),
         })
     }

@@ -46,7 +46,13 @@ fn no_data_leaves_before_the_welcome_not_even_on_an_early_acknowledgement() {
     assert_eq!(net.receiver.inbox.len(), 1, "the greeting");
     net.pump();
     assert_eq!(net.send(0, "x"), Ok(1));
-    let mut alone = Bench::new(SendSettings { frame_size: 512, level: Level::Delivered, retain: 1000, lossy: false });
+    let mut alone = Bench::new(SendSettings {
+        frame_size: 512,
+        level: Level::Delivered,
+        retain: 1000,
+        lossy: false,
+        resumes: false,
+    });
     alone.window.acknowledge(&acknowledgement(0, [0, 0, 0, 100, 100])).unwrap();
     assert_eq!(alone.push(1), Err(NoRoom::Credit), "credit is no welcome");
     let credit = net.senders[0].outbound().window().acknowledged().frame_credit;
@@ -87,8 +93,13 @@ fn a_message_is_accepted_only_with_credit_for_its_bytes() {
 fn what_is_kept_unacknowledged_is_bounded_whatever_is_sent() {
     const RETAIN: usize = 4000;
     for length in [0, 1, 100, 452] {
-        let mut bench =
-            Bench::new(SendSettings { frame_size: 512, level: Level::Processed, retain: RETAIN, lossy: false });
+        let mut bench = Bench::new(SendSettings {
+            frame_size: 512,
+            level: Level::Processed,
+            retain: RETAIN,
+            lossy: false,
+            resumes: false,
+        });
         bench.window.open(session(), &terms(PLENTY, PLENTY));
         // The receiver takes every frame at once, and its application is never done with any.
         let accepted = (1..10_000).take_while(|number| {
@@ -114,7 +125,13 @@ fn what_is_kept_unacknowledged_is_bounded_whatever_is_sent() {
 #[test]
 fn one_message_may_always_be_kept() {
     for length in [0, 452, MAX_MESSAGE as usize] {
-        let mut bench = Bench::new(SendSettings { frame_size: 512, level: Level::Delivered, retain: 0, lossy: false });
+        let mut bench = Bench::new(SendSettings {
+            frame_size: 512,
+            level: Level::Delivered,
+            retain: 0,
+            lossy: false,
+            resumes: false,
+        });
         bench.window.open(session(), &terms(PLENTY, PLENTY));
         assert_eq!(bench.push(length), Ok(1));
         assert_eq!(bench.push(0), Err(NoRoom::Credit));

@@ -29,7 +29,8 @@ impl Bench {
 
     /// Welcomed; frames have up to 512 bytes.
     pub(crate) fn open(level: Level, frame_credit: u64, byte_credit: u64) -> Self {
-        let mut bench = Self::new(SendSettings { frame_size: 512, level, retain: 1 << 20, lossy: false });
+        let mut bench =
+            Self::new(SendSettings { frame_size: 512, level, retain: 1 << 20, lossy: false, resumes: false });
         bench.window.open(session(), &terms(frame_credit, byte_credit));
         bench
     }

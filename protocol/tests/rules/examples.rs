@@ -64,6 +64,8 @@ fn the_greeting_is_what_we_send_and_understand() {
         reply_session: reply_session(),
         pid_namespace: 4_026_531_836,
         back: Some(Terms { frame_credit: 8, byte_credit: 65_536, max_message: 1 << 20, rendezvous: false }),
+        first: Number::new(1),
+        exposed: Number::NONE,
         inbox: b"/lamq.4711.0".to_vec(),
     };
     let encoded = greeting.encode(Stamp::new(5));

@@ -24,6 +24,8 @@ fn greeting() -> Greeting {
         reply_session: session(),
         pid_namespace: 9,
         back: None,
+        first: Number::new(1),
+        exposed: Number::NONE,
         inbox: b"/inbox".to_vec(),
     }
 }
@@ -193,10 +195,23 @@ fn greetings() -> impl Strategy<Value = Frame<Vec<u8>>> {
     let versions = (any::<u8>(), any::<u8>()).prop_map(|(a, b)| (a.min(b), a.max(b)));
     let stream = (epoch(), any::<u32>()).prop_map(|(epoch, index)| StreamId { epoch, index });
     let inbox = prop::collection::vec(any::<u8>(), 1..=255);
-    let numbers = (any::<u8>(), any::<u32>(), any::<u64>());
+    let numbers = (any::<u8>(), any::<u32>(), any::<u64>(), 1_u64.., any::<u64>());
     (versions, numbers, level, stream, id(), prop::option::of(any_terms()), inbox).prop_map(
-        |(versions, (codec, pid, pid_namespace), level, stream, reply_session, back, inbox)| {
-            Frame::Greeting(Greeting { versions, codec, level, pid, stream, reply_session, pid_namespace, back, inbox })
+        |(versions, (codec, pid, pid_namespace, first, exposed), level, stream, reply_session, back, inbox)| {
+            let [first, exposed] = [first, exposed].map(Number::new);
+            Frame::Greeting(Greeting {
+                versions,
+                codec,
+                level,
+                pid,
+                stream,
+                reply_session,
+                pid_namespace,
+                back,
+                first,
+                exposed,
+                inbox,
+            })
         },
     )
 }

@@ -93,9 +93,21 @@ fn forged_greeting(reply_session: SessionId) -> impl Strategy<Value = Vec<u8>> {
     let epoch = edge().prop_filter_map("no epoch", Epoch::new);
     let who = (epoch, 0..3_u32, 100..104_u32);
     (who, level, edge(), prop::option::of(terms())).prop_map(move |((epoch, index, pid), level, stamp, back)| {
+        let (first, exposed) = (Number::new(stamp.max(1)), Number::new(stamp / 2));
         let (stream, inbox, versions) = (StreamId { epoch, index }, b"/inbox".to_vec(), (0, 3));
-        let greeting =
-            Greeting { versions, codec: 0, level, pid, stream, reply_session, pid_namespace: 0, back, inbox };
+        let greeting = Greeting {
+            versions,
+            codec: 0,
+            level,
+            pid,
+            stream,
+            reply_session,
+            pid_namespace: 0,
+            back,
+            first,
+            exposed,
+            inbox,
+        };
         greeting.encode(Stamp::new(stamp))
     })
 }

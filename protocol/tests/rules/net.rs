@@ -40,12 +40,30 @@ pub(crate) struct Net {
     /// Sessions of the receiver that need no link any more.
     pub(crate) ended: Vec<SessionId>,
     accepted: u64,
+    replacements: u64,
+    resumptions: u64,
 }
 
 impl Net {
     /// Nobody has greeted yet.
     pub(crate) fn new(setup: Setup) -> Self {
-        let settings = |pid: u32, auto_process| Settings {
+        let settings = |pid: u32, auto_process| Self::settings_of(&setup, pid, auto_process);
+        let session = |index| SessionId::new(setup.world << 32 | index as u64).expect("not 0");
+        let sender = |index: usize| Sender {
+            node: Node::new(settings(pid(index), true), setup.sender_slots),
+            session: session(index),
+            at_receiver: None,
+            is_alive: true,
+            ended: Vec::new(),
+        };
+        let receiver = Node::new(settings(1, setup.auto_process), usize::try_from(setup.slots).expect("a few slots"));
+        let senders = (0..setup.senders).map(sender).collect();
+        let (accepted, replacements, resumptions) = (0, 0, 0);
+        Self { setup, receiver, senders, ended: Vec::new(), accepted, replacements, resumptions }
+    }
+
+    fn settings_of(setup: &Setup, pid: u32, auto_process: bool) -> Settings {
+        Settings {
             epoch: Epoch::new(setup.world << 16 | u64::from(pid)).expect("not 0"),
             pid,
             slots: setup.slots,
@@ -58,18 +76,7 @@ impl Net {
             codec: setup.codec,
             rendezvous: setup.channel == Channel::WithoutCapacity,
             back: BACK,
-        };
-        let session = |index| SessionId::new(setup.world << 32 | index as u64).expect("not 0");
-        let sender = |index: usize| Sender {
-            node: Node::new(settings(pid(index), true), setup.sender_slots),
-            session: session(index),
-            at_receiver: None,
-            is_alive: true,
-            ended: Vec::new(),
-        };
-        let receiver = Node::new(settings(1, setup.auto_process), usize::try_from(setup.slots).expect("a few slots"));
-        let senders = (0..setup.senders).map(sender).collect();
-        Self { setup, receiver, senders, ended: Vec::new(), accepted: 0 }
+        }
     }
 
     /// Every sender is welcomed, and the application has seen it join.
@@ -104,12 +111,17 @@ impl Net {
     }
 
     fn ask_for(&mut self, index: usize, asks_only: bool) {
+        let connect = self.target(index, asks_only);
+        let Sender { node, session, .. } = &mut self.senders[index];
+        node.core.connect(*session, connect);
+    }
+
+    fn target(&self, index: usize, asks_only: bool) -> Connect {
         let Setup { frame_size, level, retain, lossy, .. } = self.setup;
-        let settings = SendSettings { frame_size, level, retain, lossy };
+        let settings = SendSettings { frame_size, level, retain, lossy, resumes: self.setup.resumes };
         let inbox = format!("/sender.{index}").into_bytes();
         let codec = self.setup.codec;
-        let Sender { node, session, .. } = &mut self.senders[index];
-        let connect = Connect {
+        Connect {
             stream: 0,
             codec,
             settings,
@@ -118,8 +130,7 @@ impl Net {
             inbox,
             wants_back: self.setup.channel == Channel::BothWays,
             uid: GREETER.uid,
-        };
-        node.core.connect(*session, connect);
+        }
     }
 
     /// A sender asks for a session, and frames go to and fro until it has one or not.
@@ -315,6 +326,31 @@ impl Net {
     }
 
     // What befalls processes.
+
+    /// The receiver is killed, with all that its inbox holds; those who send to it hear of it, and a new one takes its place.
+    pub(crate) fn replace_receiver(&mut self) {
+        self.replacements += 1;
+        let mut settings = Self::settings_of(&self.setup, 1, self.setup.auto_process);
+        settings.epoch = Epoch::new(settings.epoch.get() + (self.replacements << 8)).expect("not 0");
+        self.receiver = Node::new(settings, usize::try_from(self.setup.slots).expect("a few slots"));
+        for index in 0..self.senders.len() {
+            self.take_at_sender(index, usize::MAX);
+            let Sender { node, session, at_receiver, .. } = &mut self.senders[index];
+            *at_receiver = None;
+            node.core.handle_death(*session);
+            self.transmit_from_sender(index);
+        }
+    }
+
+    /// A sender that has lost its receiver greets the one that is there now.
+    pub(crate) fn resume(&mut self, index: usize) {
+        self.resumptions += 1;
+        let reply = SessionId::new(self.setup.world << 32 | 1 << 25 | self.resumptions).expect("not 0");
+        let target = self.target(index, false);
+        let Sender { node, session, .. } = &mut self.senders[index];
+        node.core.resume(*session, reply, target);
+        self.pump();
+    }
 
     /// A sender is killed: what it has put into the receiver's inbox stays there.
     pub(crate) fn kill(&mut self, index: usize) {

@@ -45,7 +45,8 @@ fn what_is_reserved_nobody_else_can_take_and_it_has_no_number() {
 #[proves("CRD-6")]
 #[test]
 fn what_is_reserved_counts_as_kept() {
-    let settings = SendSettings { frame_size: 512, level: Level::Delivered, retain: 1000, lossy: false };
+    let settings =
+        SendSettings { frame_size: 512, level: Level::Delivered, retain: 1000, lossy: false, resumes: false };
     let mut bench = Bench::new(settings);
     bench.window.open(session(), &terms(PLENTY, PLENTY));
     let reserved = bench.window.reserve(600).unwrap();

@@ -132,8 +132,13 @@ impl World {
         };
         let sender = |index: usize| {
             let mut core = core(FIRST_SENDER + u32::try_from(index).expect("small"));
-            let settings =
-                SendSettings { frame_size: FRAME_SIZE, level: setup.level, retain: 1 << 20, lossy: setup.lossy };
+            let settings = SendSettings {
+                frame_size: FRAME_SIZE,
+                level: setup.level,
+                retain: 1 << 20,
+                lossy: setup.lossy,
+                resumes: false,
+            };
             let inbox = b"/sender".to_vec();
             let target = Connect {
                 stream: 0,

@@ -99,7 +99,8 @@ impl Sender {
 
     /// Whether its inbox still has a name: it has one until it is welcomed (POS-10).
     pub(super) fn can_be_opened(&self) -> bool {
-        let waits = |outbound: &Outbound| outbound.receiver().is_none() && outbound.ended().is_none();
+        let is_new = |outbound: &Outbound| outbound.receiver().is_none() || outbound.seeks().is_some();
+        let waits = |outbound: &Outbound| is_new(outbound) && outbound.ended().is_none();
         self.is_alive && self.node.core.outbound(self.session).is_some_and(waits)
     }
 }

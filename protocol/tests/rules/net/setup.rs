@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     /// Of the receiver and of its senders.
     pub(crate) codec: u8,
     pub(crate) channel: Channel,
+    /// Whether senders go on with the next receiver.
+    pub(crate) resumes: bool,
 }
 
 impl Default for Setup {
@@ -56,6 +58,7 @@ impl Default for Setup {
             lossy: false,
             codec: CODEC_RAW,
             channel: Channel::Plain,
+            resumes: false,
         }
     }
 }

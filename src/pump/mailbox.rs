@@ -1,0 +1,64 @@
+//! The inbox of an endpoint, as long as it has it: a sender that goes on with another receiver gets a new one.
+
+use crate::{
+    error::BindError,
+    link::{Geometry, Inbox, Link, Owner, process_id},
+    name::QueueName,
+    sync::Arc,
+};
+use std::{io, os::fd::OwnedFd};
+
+/// An inbox, its name, and what to sleep on.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    pub(super) inbox: Box<dyn Inbox>,
+    descriptor: Arc<OwnedFd>,
+    name: QueueName,
+    is_named: bool,
+}
+
+impl Mailbox {
+    pub(crate) fn new(name: QueueName, inbox: Box<dyn Inbox>) -> Result<Self, BindError> {
+        match inbox.readable().try_clone_to_owned() {
+            Ok(descriptor) => Ok(Self { inbox, descriptor: Arc::new(descriptor), name, is_named: true }),
+            Err(source) => Err(BindError::system(&name, source)),
+        }
+    }
+
+    /// One under a name that nobody else need know.
+    pub(crate) fn bind_own(link: &dyn Link, owner: Owner, geometry: Geometry) -> Result<Self, BindError> {
+        for index in 0_u32.. {
+            let name = QueueName::new(format!("/lamq.{}.{index}", process_id()))?;
+            match link.bind(&name, owner, geometry) {
+                Ok(inbox) => return Self::new(name, inbox),
+                Err(BindError::InUse { .. } | BindError::HeldByChild { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        unreachable!("the kernel has fewer than 2^32 queues")
+    }
+
+    /// Removes the name; frames still come from those who have the inbox open.
+    pub(crate) fn unlink(&mut self) -> io::Result<()> {
+        self.is_named = false;
+        self.inbox.unlink()
+    }
+
+    /// Whether it has its name still.
+    pub(crate) const fn is_named(&self) -> bool {
+        self.is_named
+    }
+
+    pub(crate) const fn name(&self) -> &QueueName {
+        &self.name
+    }
+
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.inbox.geometry()
+    }
+
+    /// Readable while there are frames; stays the same for those who sleep on it when the endpoint gets another inbox.
+    pub(super) fn descriptor(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.descriptor)
+    }
+}
