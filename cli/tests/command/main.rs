@@ -1,4 +1,4 @@
-//! The command as users and scripts meet it: exit codes, output, transfer, signals, the demo.
+//! The command as users and scripts meet it: exit codes, output, transfer, signals, the demo, the simulation.
 
 mod cleaning;
 mod common;
@@ -11,5 +11,6 @@ mod manual;
 mod ping;
 mod policies;
 mod signals;
+mod simulate;
 mod tools;
 mod transfer;
