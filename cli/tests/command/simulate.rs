@@ -78,7 +78,7 @@ fn a_failure_stands_in_the_document_too() {
         (Some(5), Some("violated"), Some("forge"))
     );
     let failure = &report["failure"];
-    assert!(failure["what"].as_str().unwrap().contains("acknowledged") && failure["seed"].is_u64(), "{failure}");
+    assert!(failure["what"].as_str().unwrap().contains("sender ") && failure["seed"].is_u64(), "{failure}");
     assert!(failure["scenario"].as_str().unwrap().starts_with("Scenario") && failure["last_steps"].is_array());
 }
 

@@ -8,11 +8,15 @@ use super::{
 };
 use crate::{Claims, Oracle, Verdict};
 use lamq_protocol::{
-    SessionId,
+    SessionId, Stamp,
     send::SendWindow,
     session::{Departure, Ended},
     wire::{Acknowledgement, DataFrame, Frame, decode},
 };
+
+mod prompt;
+
+use prompt::Debt;
 
 /// All that is known of all senders.
 pub(super) struct Check {
@@ -50,6 +54,9 @@ struct Stream {
     told: u64,
     told_bytes: u64,
     stamp: u64,
+    /// The receiver's clock after each number was told.
+    clocks: Vec<Stamp>,
+    debt: Debt,
     /// What was seen on the link.
     reply: Option<SessionId>,
     data: Option<SessionId>,
@@ -109,14 +116,19 @@ impl Check {
         self.streams[sender].has_closed = true;
     }
 
-    /// What a sender's core knows of its session.
-    pub(super) fn knows(&mut self, sender: Place, window: &SendWindow) {
+    /// What a sender's core knows of its session, and what its clock shows.
+    pub(super) fn knows(&mut self, sender: Place, window: &SendWindow, clock: Stamp) {
         let stream = &mut self.streams[sender];
         stream.transmitted = window.transmitted().get();
         let acknowledged = window.acknowledged().delivered.get();
         if stream.acknowledged != acknowledged {
             stream.acknowledged = acknowledged;
             self.judge(sender, false); // PRO-2
+            // LAM-2, LAM-3: the delivery happened before.
+            let clocks = &self.streams[sender].clocks;
+            let index = usize::try_from(acknowledged).unwrap_or(usize::MAX).wrapping_sub(1);
+            let is_later = clocks.get(index).is_none_or(|delivery| *delivery <= clock);
+            self.demand(is_later, || format!("the clock of {} is behind the delivery of {acknowledged}", name(sender)));
         }
     }
 
@@ -167,7 +179,8 @@ impl Check {
         self.demand(may, || format!("the application got number {first} of {} behind {told}", name(sender)));
     }
 
-    pub(super) fn message(&mut self, sender: Place, number: u64, stamp: u64, content: &[u8]) {
+    /// `clock` is that of the receiver, behind it.
+    pub(super) fn message(&mut self, sender: Place, number: u64, stamp: Stamp, content: &[u8], clock: Stamp) {
         self.progress += 1;
         self.oracle.delivered(sender, number);
         let index = usize::try_from(number).unwrap_or(usize::MAX).wrapping_sub(1);
@@ -178,10 +191,11 @@ impl Check {
         self.judge(sender, false);
         self.follows(sender, number);
         let stream = &mut self.streams[sender];
-        let rises = stream.stamp < stamp;
-        (stream.told, stream.stamp) = (number, stamp);
+        let rises = stream.stamp < stamp.get() && stamp < clock;
+        (stream.told, stream.stamp) = (number, stamp.get());
+        stream.clocks.push(clock);
         stream.told_bytes += content.len() as u64;
-        self.demand(rises, || format!("message {number} of {} has no later stamp than the one before", name(sender)));
+        self.demand(rises, || format!("the stamp of message {number} of {} is out of order", name(sender)));
     }
 
     pub(super) fn gap(&mut self, sender: Place, first: u64, last: u64) {
@@ -190,6 +204,7 @@ impl Check {
         (first..=last).for_each(|number| self.oracle.delivered(sender, number));
         let stream = &mut self.streams[sender];
         stream.told = last;
+        stream.clocks.resize(usize::try_from(last).unwrap_or(usize::MAX), Stamp::default());
         let given = |number: u64| stream.given.get(usize::try_from(number - 1).ok()?).copied();
         let is_true = first <= last && (first..=last).all(|number| given(number) == Some(None));
         self.demand(is_true, || format!("{} did not drop all of {first} to {last} (DRP-1)", name(sender)));

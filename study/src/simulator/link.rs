@@ -92,6 +92,9 @@ impl<'a> Surroundings<'a> {
         let sends = |this: &mut Self, passage| {
             this.note(What::Sends { from, to, frame: summary.clone(), passage });
         };
+        if priority == Priority::Urgent {
+            self.check.offered(frame);
+        }
         if !self.inboxes[to].has_room() {
             self.met(Situation::FullInbox);
             sends(self, Passage::NoRoom);
@@ -159,6 +162,9 @@ impl<'a> Surroundings<'a> {
         inbox.taken -= 1;
         for (of, session) in std::mem::take(&mut inbox.waiting) {
             self.schedule.after(1, Event::Room { of, session });
+        }
+        if place == RECEIVER {
+            self.check.taken(&frame);
         }
         self.note(What::Takes { place, frame: Summary::of(&frame) });
         Some(frame)

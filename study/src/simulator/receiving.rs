@@ -73,12 +73,12 @@ impl Receiving {
 /// Takes what has been read from the inbox before. Whether there was anything.
 fn take(shell: &mut Shell, around: &mut Surroundings<'_>) -> bool {
     let Some(told) = shell.core.next_event() else { return false };
-    tell(around, &told);
+    tell(shell, around, &told);
     if around.sabotage == Some(Sabotage::HandOutTwice)
         && matches!(told, Told::Message { .. })
         && around.rng.u8(..32) == 0
     {
-        tell(around, &told);
+        tell(shell, around, &told);
     }
     shell.transmit(around, false);
     true
@@ -95,7 +95,7 @@ fn pause(around: &mut Surroundings<'_>) {
     around.schedule.after(delay, Event::Act(RECEIVER));
 }
 
-fn tell(around: &mut Surroundings<'_>, told: &Told<super::events::Bytes>) {
+fn tell(shell: &Shell, around: &mut Surroundings<'_>, told: &Told<super::events::Bytes>) {
     match told {
         Told::Joined { peer } => {
             let sender: Place = place_of(peer.pid);
@@ -105,7 +105,7 @@ fn tell(around: &mut Surroundings<'_>, told: &Told<super::events::Bytes>) {
         Told::Message { peer, number, stamp, frame, body, .. } => {
             let (sender, content) = (place_of(peer.pid), &frame[body.clone()]);
             around.note(What::Message { sender, number: number.get(), length: content.len() });
-            around.check.message(sender, number.get(), stamp.get(), content);
+            around.check.message(sender, number.get(), *stamp, content, shell.core.now());
         }
         Told::Gap { peer, first, last } => {
             let (sender, first, last) = (place_of(peer.pid), first.get(), last.get());

@@ -284,6 +284,9 @@ impl Sending {
         if let Ok(number) = result {
             around.note(What::Accepts { place: self.place, number: number.get(), length, awaited });
             around.check.gave(self.place, number.get(), Some(length));
+            if awaited {
+                around.check.awaits(self.place, number.get());
+            }
         }
         shell.transmit(around, false);
         match result {

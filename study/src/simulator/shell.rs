@@ -127,7 +127,7 @@ impl Shell {
     fn tell_check(&self, around: &mut Surroundings<'_>) {
         for session in self.peers.keys() {
             if let Some(outbound) = self.core.outbound(*session) {
-                around.check.knows(self.place, outbound.window());
+                around.check.knows(self.place, outbound.window(), self.core.now());
             }
         }
     }

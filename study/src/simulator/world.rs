@@ -212,6 +212,9 @@ impl<'a> World<'a> {
     fn call(&mut self, place: Place, run: impl FnOnce(&mut Application, &mut Shell, &mut Surroundings<'_>)) {
         let Process { shell: Some(shell), application, .. } = &mut self.processes[place] else { return };
         run(application, shell, &mut self.around);
+        if place == RECEIVER {
+            self.around.check.receiver_rests();
+        }
         shell.call_keeper(&mut self.around);
         shell.set_alarm(&mut self.around);
         if application.waits() && shell.is_called(&self.around) {
@@ -222,6 +225,9 @@ impl<'a> World<'a> {
     fn tick(&mut self, place: Place) {
         let Process { shell: Some(shell), application, .. } = &mut self.processes[place] else { return };
         shell.tick(&mut self.around, application.waits());
+        if place == RECEIVER {
+            self.around.check.receiver_rests();
+        }
     }
 
     fn die(&mut self, place: Place) {

@@ -14,7 +14,7 @@ fn report(seed: u64, settings: &Settings) -> Report {
     run(seed, settings).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-#[proves("PRO-1", "PRO-2", "PRO-3", "DRP-1", "CRD-1", "CRD-2", "CLO-2", "DTH-2", "RTX-2")]
+#[proves("PRO-1", "PRO-2", "PRO-3", "LAM-2", "DRP-1", "ACK-8", "CRD-1", "CRD-2", "LRG-4", "CLO-2", "DTH-2", "RTX-2")]
 #[test]
 fn every_world_keeps_its_promises_and_comes_to_rest_and_all_situations_are_met() {
     let mut met = Situations::default();
@@ -86,7 +86,7 @@ fn demand_found(sabotage: Sabotage, words: &[&str]) {
 
 #[test]
 fn a_forged_acknowledgement_is_found() {
-    demand_found(Sabotage::Forge, &["of these acknowledged"]);
+    demand_found(Sabotage::Forge, &["of these acknowledged", "is behind the delivery of"]);
 }
 
 #[test]
