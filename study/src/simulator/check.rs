@@ -218,8 +218,11 @@ impl Check {
         let first = std::mem::replace(&mut stream.guest, Guest::Departed) == Guest::Joined;
         let may_be = match how {
             Departure::Left => stream.has_closed && last == stream.given.len() as u64,
-            // CLO-1, DTH-2: of what it sent, nothing is missing.
-            Departure::Died => stream.has_died && (lossy || last == stream.transmitted),
+            // CLO-1, DTH-2: of what it sent, nothing is missing, least of all the close of one that has finished.
+            Departure::Died => {
+                let has_finished = stream.ended == Some(Ended::Finished);
+                stream.has_died && !has_finished && (lossy || last == stream.transmitted)
+            }
             Departure::Violated(_) | Departure::Accused(_) => false,
         };
         // CLO-2, DTH-4
