@@ -26,7 +26,7 @@ Exit codes:
   2  usage: the arguments make no sense
   3  timeout: nobody came, or nothing came, in the time given
   4  peer gone: the receiver died, or ended the session
-  5  violation: a promise was found broken (demo)
+  5  violation: a promise was found broken (demo, simulate)
 
 Errors and warnings go to standard error. NO_COLOR=1 turns colours off.";
 

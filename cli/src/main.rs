@@ -14,6 +14,7 @@ mod recv;
 mod rm;
 mod send;
 mod signals;
+mod simulate;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ enum Command {
     Rm(rm::RmArgs),
     Doctor(doctor::DoctorArgs),
     Demo(demo::DemoArgs),
+    Simulate(simulate::SimulateArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
     /// A process of the demo; only the demo itself starts one.
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Ls(arguments) => ls::run(arguments),
         Command::Rm(arguments) => rm::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Simulate(arguments) => simulate::run(arguments),
         Command::Completions(arguments) => manual::complete(&Cli::command(), arguments),
         Command::Man(arguments) => manual::describe(Cli::command(), arguments),
         Command::Demo(arguments) => demo::run(arguments, cli.verbose),

@@ -1,4 +1,4 @@
-//! The command as users and scripts meet it: exit codes, output, transfer, signals, the demo.
+//! The command as users and scripts meet it: exit codes, output, transfer, signals, the demo, the simulation.
 
 mod cleaning;
 mod common;
@@ -12,5 +12,6 @@ mod ping;
 mod policies;
 mod resuming;
 mod signals;
+mod simulate;
 mod tools;
 mod transfer;

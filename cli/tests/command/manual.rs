@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-const COMMANDS: [&str; 9] = ["send", "recv", "ping", "ls", "rm", "doctor", "demo", "completions", "man"];
+const COMMANDS: [&str; 10] = ["send", "recv", "ping", "ls", "rm", "doctor", "demo", "simulate", "completions", "man"];
 
 #[track_caller]
 fn said(arguments: &[&str]) -> String {

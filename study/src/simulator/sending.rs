@@ -1,0 +1,320 @@
+//! An application that sends: messages of all lengths, in bursts and with pauses, in every manner there is.
+
+use super::{
+    events::{Event, MICROSECOND, MILLISECOND, Place, SECOND, Time},
+    link::Surroundings,
+    scenario::{RECEIVER, body, session},
+    shell::Shell,
+    situations::Situation,
+    trace::What,
+};
+use lamq_protocol::{
+    Number, SessionId,
+    endpoint::SendRefused,
+    send::{Manner, NoRoom, Reservation},
+    session::{Ended, Outbound},
+};
+
+/// The application of a sender.
+pub(super) struct Sending {
+    place: Place,
+    session: SessionId,
+    left: u64,
+    /// How many messages it sends without a pause.
+    burst: u32,
+    /// When there are so many messages left, it is to die.
+    dies_at: Option<u64>,
+    doing: Doing,
+}
+
+/// What it is in the middle of. All but the first and the last two are calls that wait.
+#[derive(Debug)]
+enum Doing {
+    Nothing,
+    Connecting,
+    Finding(Wanted),
+    Meeting(Number),
+    Flushing(Number),
+    Closing,
+    Over,
+}
+
+/// A message that waits for room.
+#[derive(Debug)]
+struct Wanted {
+    length: usize,
+    awaited: bool,
+    /// When it is dropped instead.
+    until: Option<Time>,
+    /// Whether no other may take the room (LRG-3).
+    comes_first: bool,
+}
+
+/// What came of an attempt to send.
+enum Attempt {
+    Sent(Number),
+    NoRoom,
+    Ended,
+}
+
+impl Sending {
+    pub(super) fn new(place: Place, around: &mut Surroundings<'_>) -> Self {
+        let messages = around.scenario.messages;
+        let dies = around.rng.f64() < around.scenario.deaths;
+        let dies_at = dies.then(|| around.rng.u64(0..=messages));
+        let session = session(&mut around.rng);
+        Self { place, session, left: messages, burst: 0, dies_at, doing: Doing::Nothing }
+    }
+
+    pub(super) const fn waits(&self) -> bool {
+        !matches!(self.doing, Doing::Nothing | Doing::Over)
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.doing, Doing::Over)
+    }
+
+    /// What it is stuck in.
+    pub(super) fn describe(&self, shell: &Shell) -> String {
+        let Some(outbound) = shell.core.outbound(self.session) else { return "has no session".to_owned() };
+        let window = outbound.window();
+        let (accepted, settled, doing) = (window.accepted(), window.settled(), &self.doing);
+        format!("has {settled} of {accepted} acknowledged and {} to send, and is {doing:?}", self.left)
+    }
+
+    /// It does the next thing.
+    pub(super) fn act(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
+        if self.waits() || self.is_over() {
+            return;
+        }
+        if shell.core.outbound(self.session).is_none() {
+            return self.connect(shell, around);
+        }
+        self.die_if_due(around);
+        if self.left == 0 {
+            around.note(What::Closes { place: self.place });
+            around.check.closes(self.place);
+            shell.core.with_outbound(self.session, Outbound::close);
+            self.doing = Doing::Closing;
+            return self.go_on(shell, around);
+        }
+        match around.rng.u8(..32) {
+            0 | 1 => self.flush(shell, around),
+            2 => self.reserve(shell, around),
+            3 => self.send(shell, around, true, None),
+            4..=6 => self.send(shell, around, false, Some(0)),
+            7 => self.send(shell, around, false, Some(5 * MILLISECOND)),
+            _ => self.send(shell, around, false, None),
+        }
+    }
+
+    fn die_if_due(&mut self, around: &mut Surroundings<'_>) {
+        if self.dies_at == Some(self.left) {
+            self.dies_at = None;
+            let longest = if around.rng.bool() { 10 * MICROSECOND } else { 2 * MILLISECOND };
+            let delay = around.rng.u64(..longest);
+            around.schedule.after(delay, Event::Die(self.place));
+        }
+    }
+
+    /// A call that waits looks again.
+    pub(super) fn go_on(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
+        shell.step(around);
+        match std::mem::replace(&mut self.doing, Doing::Nothing) {
+            Doing::Finding(wanted) => self.find_room(shell, around, wanted),
+            doing => self.doing = doing,
+        }
+        self.settle(shell, around);
+    }
+
+    /// Whether what it waits for has come.
+    fn settle(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
+        let Some(outbound) = shell.core.outbound(self.session) else { return };
+        let (ended, window) = (outbound.ended(), outbound.window());
+        let done = match self.doing {
+            Doing::Connecting => outbound.is_open(),
+            Doing::Meeting(number) => window.acknowledged().delivered >= number,
+            Doing::Flushing(number) => window.settled() >= number,
+            Doing::Nothing | Doing::Finding(_) | Doing::Closing | Doing::Over => false,
+        };
+        if done && let Doing::Meeting(number) = self.doing {
+            around.check.delivered(self.place, number.get());
+        }
+        if done {
+            self.doing = Doing::Nothing;
+            self.pause(around);
+        } else if let Some(why) = ended.filter(|_| self.waits()) {
+            self.end(shell, around, why);
+        }
+    }
+
+    fn end(&mut self, shell: &Shell, around: &mut Surroundings<'_>, why: Ended) {
+        around.note(What::Ends { place: self.place, why });
+        around.check.ended(self.place, why, shell.core.frames_kept());
+        if why == Ended::Finished {
+            around.met(Situation::Finished);
+        }
+        self.doing = Doing::Over;
+        let delay = around.rng.u64(0..MILLISECOND);
+        around.schedule.after(delay, Event::Die(self.place));
+    }
+
+    fn pause(&mut self, around: &mut Surroundings<'_>) {
+        let delay = if self.burst > 0 || around.calm {
+            self.burst = self.burst.saturating_sub(1);
+            around.rng.u64(MICROSECOND..10 * MICROSECOND)
+        } else {
+            self.burst = around.rng.u32(..20);
+            let longest = [MILLISECOND, 10 * MILLISECOND, 100 * MILLISECOND, SECOND][around.rng.usize(..4)];
+            around.rng.u64(..longest)
+        };
+        around.schedule.after(delay, Event::Act(self.place));
+    }
+
+    fn connect(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
+        if !around.is_alive(RECEIVER) {
+            return self.end(shell, around, Ended::PeerDied);
+        }
+        shell.add_peer(self.session, RECEIVER);
+        shell.core.connect(self.session, around.scenario.connect(self.place));
+        self.doing = Doing::Connecting;
+        self.die_if_due(around);
+        self.go_on(shell, around);
+    }
+
+    fn flush(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
+        shell.core.with_outbound(self.session, Outbound::flush);
+        let accepted = shell.core.outbound(self.session).map_or(Number::NONE, |outbound| outbound.window().accepted());
+        around.met(Situation::Flush);
+        around.note(What::Flushes { place: self.place, number: accepted.get() });
+        self.doing = Doing::Flushing(accepted);
+        self.go_on(shell, around);
+    }
+
+    fn reserve(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
+        let length = around.scenario.length(&mut around.rng);
+        if !around.scenario.may_give_up(length) {
+            return self.pause(around);
+        }
+        shell.step(around);
+        let reserved = shell.core.reserve(self.session, length);
+        shell.transmit(around, false);
+        if let Ok(reservation) = reserved {
+            around.note(What::Reserves { place: self.place, length });
+            if around.rng.bool() {
+                shell.core.give_back(self.session, reservation);
+            } else {
+                around.met(Situation::Reservation);
+                let shorter = around.rng.usize(..=length);
+                self.left -= 1;
+                self.attempt(shell, around, shorter, false, Some(reservation));
+            }
+        }
+        self.pause(around);
+    }
+
+    /// Sends a message; `patience`: it is dropped when there is no room for so long.
+    fn send(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>, awaited: bool, patience: Option<Time>) {
+        self.left -= 1;
+        let length = around.scenario.length(&mut around.rng);
+        let patience = patience.filter(|_| around.scenario.may_give_up(length));
+        let until = patience.map(|patience| around.now() + patience);
+        let wanted = Wanted { length, awaited, until, comes_first: false };
+        if let Some(until) = until.filter(|until| *until > around.now()) {
+            around.schedule.at(until, Event::Wake(self.place));
+        }
+        match self.attempt(shell, around, length, awaited, None) {
+            Attempt::NoRoom => {
+                around.met(Situation::Stall);
+                around.note(What::Waits { place: self.place, length });
+                if patience == Some(0) {
+                    self.drop_message(shell, around, &wanted);
+                } else {
+                    self.doing = Doing::Finding(wanted);
+                    return self.go_on(shell, around);
+                }
+            }
+            attempt => self.sent(shell, around, &wanted, &attempt),
+        }
+        self.settle(shell, around);
+    }
+
+    /// As in `src/sender/session.rs`: an attempt, and what a call does that finds no room.
+    fn find_room(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>, mut wanted: Wanted) {
+        let is_late = wanted.until.is_some_and(|until| until <= around.now());
+        match self.attempt(shell, around, wanted.length, wanted.awaited, None) {
+            Attempt::NoRoom if is_late => self.drop_message(shell, around, &wanted),
+            Attempt::NoRoom => {
+                wanted.comes_first |= shell.core.await_room(self.session, wanted.length); // LRG-3
+                shell.core.with_outbound(self.session, Outbound::flush);
+                shell.transmit(around, false);
+                self.doing = Doing::Finding(wanted);
+            }
+            attempt => self.sent(shell, around, &wanted, &attempt),
+        }
+    }
+
+    fn drop_message(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>, wanted: &Wanted) {
+        match shell.core.drop_message(self.session) {
+            Ok(number) => {
+                around.note(What::Drops { place: self.place, number: number.get() });
+                around.check.gave(self.place, number.get(), None);
+                self.sent(shell, around, wanted, &Attempt::Sent(number));
+            }
+            Err(_) => self.sent(shell, around, wanted, &Attempt::Ended),
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        shell: &mut Shell,
+        around: &mut Surroundings<'_>,
+        length: usize,
+        awaited: bool,
+        reserved: Option<Reservation>,
+    ) -> Attempt {
+        let outbound = shell.core.outbound(self.session);
+        let Some(accepted) = outbound.map(|outbound| outbound.window().accepted()) else { return Attempt::Ended };
+        // An acknowledgement that is waiting may say that there is nothing to stage behind (DAT-5).
+        if shell.core.staged().next().is_none() {
+            shell.step(around);
+        }
+        let content = body(self.place, accepted.next().get(), length);
+        let result = shell.core.send(self.session, &content, Manner { awaited, reserved });
+        if let Ok(number) = result {
+            around.note(What::Accepts { place: self.place, number: number.get(), length, awaited });
+            around.check.gave(self.place, number.get(), Some(length));
+            if awaited {
+                around.check.awaits(self.place, number.get());
+            }
+        }
+        shell.transmit(around, false);
+        match result {
+            Ok(number) => Attempt::Sent(number),
+            Err(SendRefused::NoRoom(NoRoom::Credit)) => Attempt::NoRoom,
+            // None is longer than the receiver takes.
+            Err(SendRefused::NoRoom(NoRoom::TooLong { .. }) | SendRefused::Ended(_)) => Attempt::Ended,
+        }
+    }
+
+    /// A call that sends comes to its end.
+    fn sent(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>, wanted: &Wanted, attempt: &Attempt) {
+        if wanted.comes_first {
+            shell.core.end_wait(self.session, wanted.length);
+        }
+        match attempt {
+            Attempt::Sent(number) if wanted.awaited => {
+                around.met(Situation::Rendezvous);
+                self.doing = Doing::Meeting(*number);
+            }
+            Attempt::Sent(_) => {
+                self.doing = Doing::Nothing;
+                self.pause(around);
+            }
+            Attempt::NoRoom | Attempt::Ended => {
+                let ended = shell.core.outbound(self.session).and_then(Outbound::ended);
+                self.end(shell, around, ended.unwrap_or(Ended::Finished));
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What happened, step by step: to be read by people, and to tell two runs apart.
+
+use super::events::{MILLISECOND, Place, Time};
+use lamq_protocol::{
+    Number,
+    session::{Departure, Ended},
+    wire::{EndReason, Frame, decode},
+};
+use std::{
+    collections::VecDeque,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Step {
+    pub(super) time: Time,
+    pub(super) what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum What {
+    Sends { from: Place, to: Place, frame: Summary, passage: Passage },
+    Takes { place: Place, frame: Summary },
+    Accepts { place: Place, number: u64, length: usize, awaited: bool },
+    Drops { place: Place, number: u64 },
+    Reserves { place: Place, length: usize },
+    Waits { place: Place, length: usize },
+    Flushes { place: Place, number: u64 },
+    Closes { place: Place },
+    Ends { place: Place, why: Ended },
+    Joins { sender: Place },
+    Message { sender: Place, number: u64, length: usize },
+    Gap { sender: Place, first: u64, last: u64 },
+    Departs { sender: Place, how: Departure, last: u64 },
+    Asks { place: Place },
+    Buries { place: Place, dead: Place },
+    Stops { place: Place, until: Time },
+    Leaves { place: Place },
+    Dies { place: Place },
+    Calm,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Passage {
+    Passed,
+    Lost,
+    Doubled,
+    NoRoom,
+}
+
+/// What a frame says, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Summary {
+    Greeting,
+    Welcome { frames: u64, bytes: u64 },
+    Refusal,
+    Data { frame: u64, first: u64, last: u64, bytes: u32 },
+    Acknowledgement { frames: u64, early: u64, levels: [u64; 3], credit: [u64; 2] },
+    Close { last: u64, reason: EndReason },
+    Ask { question: u64, bytes: u64 },
+    Malformed,
+}
+
+impl Summary {
+    pub(super) fn of(frame: &[u8]) -> Self {
+        match decode(frame).map(|(_, frame)| frame) {
+            Ok(Frame::Greeting(_)) => Self::Greeting,
+            Ok(Frame::Welcome(welcome)) => {
+                Self::Welcome { frames: welcome.terms.frame_credit, bytes: welcome.terms.byte_credit }
+            }
+            Ok(Frame::Refusal(_)) => Self::Refusal,
+            Ok(Frame::Data(data)) => Self::Data {
+                frame: data.frame().get(),
+                first: data.first().get(),
+                last: data.last().get(),
+                bytes: data.body_bytes(),
+            },
+            Ok(Frame::Acknowledgement(acknowledgement)) => Self::Acknowledgement {
+                frames: acknowledgement.frames.get(),
+                early: acknowledgement.early,
+                levels: [acknowledgement.received, acknowledgement.delivered, acknowledgement.processed]
+                    .map(Number::get),
+                credit: [acknowledgement.frame_credit, acknowledgement.byte_credit],
+            },
+            Ok(Frame::Close(close)) => Self::Close { last: close.last.get(), reason: close.reason },
+            Ok(Frame::Ask(ask)) => Self::Ask { question: ask.question, bytes: ask.bytes },
+            Err(_) => Self::Malformed,
+        }
+    }
+}
+
+/// Who is to see each step.
+pub(super) type Sink<'a> = &'a mut dyn FnMut(&Step);
+
+/// How many steps a failure shows.
+const LAST_STEPS: usize = 40;
+
+/// Keeps the last steps, and a digest of all.
+pub(super) struct Trace<'a> {
+    hasher: DefaultHasher,
+    last: VecDeque<Step>,
+    steps: u64,
+    sink: Sink<'a>,
+}
+
+impl<'a> Trace<'a> {
+    pub(super) fn new(sink: Sink<'a>) -> Self {
+        Self { hasher: DefaultHasher::new(), last: VecDeque::with_capacity(LAST_STEPS), steps: 0, sink }
+    }
+
+    pub(super) fn step(&mut self, time: Time, what: What) {
+        let step = Step { time, what };
+        step.hash(&mut self.hasher);
+        (self.sink)(&step);
+        self.steps += 1;
+        if self.last.len() == LAST_STEPS {
+            self.last.pop_front();
+        }
+        self.last.push_back(step);
+    }
+
+    pub(super) fn digest(&self) -> u64 {
+        self.hasher.finish()
+    }
+
+    pub(super) const fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    pub(super) fn last(&self) -> Vec<Step> {
+        self.last.iter().cloned().collect()
+    }
+}
+
+/// One line.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, part) = (self.time / MILLISECOND, self.time % MILLISECOND);
+        write!(f, "{whole:>7}.{part:06} ms  {}", self.what)
+    }
+}
+
+/// The name of a process.
+pub(super) fn name(place: Place) -> String {
+    if place == super::scenario::RECEIVER { "receiver".to_owned() } else { format!("sender {place}") }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sends { from, to, frame, passage } => {
+                let fate = match passage {
+                    Passage::Passed => "",
+                    Passage::Lost => ", which is lost",
+                    Passage::Doubled => ", which arrives twice",
+                    Passage::NoRoom => ", for which there is no room",
+                };
+                write!(f, "{} -> {}: {frame}{fate}", name(*from), name(*to))
+            }
+            Self::Takes { place, frame } => write!(f, "{} takes: {frame}", name(*place)),
+            Self::Accepts { place, number, length, awaited } => {
+                let awaited = if *awaited { ", and waits for its delivery" } else { "" };
+                write!(f, "{} sends message {number} of {length} bytes{awaited}", name(*place))
+            }
+            Self::Drops { place, number } => write!(f, "{} drops message {number}", name(*place)),
+            Self::Reserves { place, length } => write!(f, "{} sets {length} bytes aside", name(*place)),
+            Self::Waits { place, length } => write!(f, "{} waits for room for {length} bytes", name(*place)),
+            Self::Flushes { place, number } => write!(f, "{} flushes up to message {number}", name(*place)),
+            Self::Closes { place } => write!(f, "{} closes", name(*place)),
+            Self::Ends { place, why } => write!(f, "{} is told: {why}", name(*place)),
+            Self::Joins { sender } => write!(f, "the application is told: {} joined", name(*sender)),
+            Self::Message { sender, number, length } => {
+                write!(f, "the application gets message {number} of {}, {length} bytes", name(*sender))
+            }
+            Self::Gap { sender, first, last } => {
+                write!(f, "the application is told: {} dropped {first} to {last}", name(*sender))
+            }
+            Self::Departs { sender, how, last } => {
+                write!(f, "the application is told: {} {how}, last number {last}", name(*sender))
+            }
+            Self::Asks { place } => write!(f, "{} has waited long enough for an answer", name(*place)),
+            Self::Buries { place, dead } => write!(f, "{} hears that {} is dead", name(*place), name(*dead)),
+            Self::Stops { place, until } => write!(f, "{} stops until {} ms", name(*place), until / MILLISECOND),
+            Self::Leaves { place } => write!(f, "{} leaves", name(*place)),
+            Self::Dies { place } => write!(f, "the process of {} ends", name(*place)),
+            Self::Calm => write!(f, "from now on nothing goes wrong any more"),
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Greeting => write!(f, "greeting"),
+            Self::Welcome { frames, bytes } => write!(f, "welcome, credit {frames} frames and {bytes} bytes"),
+            Self::Refusal => write!(f, "refusal"),
+            Self::Data { frame, first, last, bytes } => {
+                write!(f, "data {frame} with messages {first} to {last}, {bytes} bytes")
+            }
+            Self::Acknowledgement { frames, early, levels: [received, delivered, processed], credit } => {
+                write!(f, "acknowledgement of {frames} frames")?;
+                if *early > 0 {
+                    write!(f, " and early ones {early:b}")?;
+                }
+                let [frame_credit, byte_credit] = credit;
+                write!(f, ", messages {received}/{delivered}/{processed}, credit {frame_credit} frames and ")?;
+                write!(f, "{byte_credit} bytes")
+            }
+            Self::Close { last, reason } => write!(f, "close behind message {last}: {reason}"),
+            Self::Ask { question, bytes } => write!(f, "ask {question} for {bytes} bytes"),
+            Self::Malformed => write!(f, "malformed frame"),
+        }
+    }
+}
