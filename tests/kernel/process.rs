@@ -11,6 +11,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
+    time::Duration,
 };
 
 /// What another process does with its arguments, which are given as one text.
@@ -36,7 +37,7 @@ const ROLES: &[(&str, Role)] = &[
     ("own-as-nobody", trust::own_as_nobody),
     ("produce", flood::produce),
     ("receive", owner::receive),
-    ("send-over-faults", conformance::send_over_faults),
+    ("row", conformance::row),
     ("send-orders", typed::send_orders),
     ("speak", select::speak),
     ("use-as-nobody", trust::use_as_nobody),
@@ -78,7 +79,12 @@ pub(crate) fn say(line: impl std::fmt::Display) {
 
 /// Waits until the test says something; false when it says no more.
 pub(crate) fn hear() -> bool {
-    std::io::stdin().read_line(&mut String::new()).unwrap() > 0
+    hear_line().is_some()
+}
+
+/// What the test says next; none when it says no more.
+pub(crate) fn hear_line() -> Option<String> {
+    std::io::stdin().lines().next().map(Result::unwrap)
 }
 
 /// Another process; killed when dropped.
@@ -177,5 +183,11 @@ impl Drop for Process {
     fn drop(&mut self) {
         _ = self.child.kill();
         _ = self.child.wait();
+        if thread::panicking() {
+            // What went wrong may have gone wrong there. A descendant that lives on may hold the pipe open.
+            while let Ok(line) = self.lines.recv_timeout(Duration::from_millis(100)) {
+                println!("process {}: {line}", self.id());
+            }
+        }
     }
 }
