@@ -1,6 +1,9 @@
 //! Several channels of one endpoint.
 
-use lamq::{ConnectError, Departure, Endpoint, Event, Receiver, SendFailure, Sender, link::Memory};
+use lamq::{
+    ConnectError, Departure, Endpoint, Event, Receiver, SendFailure, Sender,
+    link::{Faults, Faulty, Memory},
+};
 use lamq_proves::proves;
 use std::{thread, time::Duration};
 
@@ -138,5 +141,40 @@ fn the_channels_of_an_endpoint_have_one_clock() {
             assert!(message.lamport() > last, "{} after {last}", message.lamport());
             last = message.lamport();
         }
+    }
+}
+
+#[proves("SHR-1")]
+#[test]
+fn two_channels_of_an_endpoint_may_lead_to_the_same_receiver() {
+    let space = Memory::new();
+    let receiver = receiver(&space, "/one");
+    let endpoint = Endpoint::on(space).unwrap();
+    let senders = [(); 2].map(|()| sender(&endpoint, "/one"));
+    for sender in &senders {
+        assert_eq!(sender.send("x").unwrap(), 1);
+    }
+    let [first, second] = [(); 2].map(|()| receiver.recv_timeout(WATCHDOG).unwrap().peer());
+    assert_eq!((first.stream.epoch, first.pid), (second.stream.epoch, second.pid));
+    assert_ne!(first.stream.index, second.stream.index);
+}
+
+/// On a link that loses frames a session is kept when it is over, to answer a sender that does not know; not for ever.
+#[proves("RTX-4", "SHR-1")]
+#[test]
+fn channels_may_come_and_go_on_a_link_that_loses() {
+    let link = Faulty::new(Memory::new(), Faults::default());
+    let receiver = Receiver::builder().link(link.clone()).max_senders(3).bind("/come-and-go").unwrap();
+    let endpoint = Endpoint::on(link).unwrap();
+    for round in 0..10 {
+        let sender = sender(&endpoint, "/come-and-go");
+        sender.send("x").unwrap();
+        let reading = thread::spawn(move || sender.close(WATCHDOG));
+        let mut seen = 0;
+        while seen < 3 {
+            seen += usize::from(receiver.recv_event(Some(WATCHDOG)).is_ok());
+        }
+        reading.join().unwrap().unwrap();
+        assert_eq!(receiver.stats().accepted, round + 1);
     }
 }

@@ -131,6 +131,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         if let Some(known) = self.session_of(greeting.stream) {
             return self.handle_greeting_again(known); // GRT-3: it came twice before it was answered.
         }
+        self.make_place();
         let Settings { lossy, back: BackSettings { level: back_level, retain }, .. } = self.settings;
         let settings =
             SendSettings { frame_size: greeter.frame_size, level: back_level, retain, lossy, resumes: false };
@@ -144,6 +145,19 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let inbound = Inbound::new(peer, greeting.reply_session, level, terms, self.settings.window, lossy);
         let inbound = inbound.going_on(greeting.first, greeting.exposed);
         self.receive_in(session, inbound.with_welcome(welcome));
+    }
+
+    /// RTX-4: a session that is kept only for a sender that may not know of its end has to go when its place is needed.
+    fn make_place(&mut self) {
+        if self.inbound.len() >= self.settings.max_sessions as usize
+            && let Some(spent) =
+                self.inbound.iter().find(|(_, incoming)| incoming.session.is_spent()).map(|(id, _)| *id)
+        {
+            self.inbound.remove(&spent);
+            if !self.outbound.contains_key(&spent) {
+                self.ended.push_back(spent);
+            }
+        }
     }
 
     /// A session in which we receive begins.

@@ -3,6 +3,7 @@
 use super::{Destination, Geometry, Inbox, Link, Outbox, Owner, sys};
 use crate::{
     error::{BindError, OpenError},
+    limits::LimitHit,
     name::QueueName,
     sync::{Arc, Mutex},
 };
@@ -11,7 +12,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 /// A private space of names in this process, for tests of your own code and for channels between threads.
@@ -77,7 +78,12 @@ impl Link for Memory {
 
     fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError> {
         let queue = self.0.lock().get(name).cloned().ok_or(OpenError::Absent)?;
-        Ok(Box::new(MemoryOutbox { queue }))
+        let own = |event: &EventFd| {
+            let limit = |error| LimitHit::of_descriptors(&error).map_or(OpenError::System(error), OpenError::Limit);
+            event.as_fd().try_clone_to_owned().map_err(limit)
+        };
+        let (writable, bell) = (own(&queue.room)?, own(&queue.gone)?);
+        Ok(Box::new(MemoryOutbox { queue, writable, bell }))
     }
 }
 
@@ -131,6 +137,9 @@ impl Drop for MemoryInbox {
 #[derive(Debug)]
 struct MemoryOutbox {
     queue: Arc<MemoryQueue>,
+    /// Of its own: an epoll takes a descriptor only once, and two outboxes may lead to one queue.
+    writable: OwnedFd,
+    bell: OwnedFd,
 }
 
 impl Outbox for MemoryOutbox {
@@ -167,11 +176,11 @@ impl Destination for MemoryOutbox {
     }
 
     fn writable(&self) -> BorrowedFd<'_> {
-        self.queue.room.as_fd()
+        self.writable.as_fd()
     }
 
     fn bell(&self) -> BorrowedFd<'_> {
-        self.queue.gone.as_fd()
+        self.bell.as_fd()
     }
 
     fn owner(&self) -> Owner {

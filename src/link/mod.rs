@@ -56,6 +56,7 @@ impl fmt::Display for Geometry {
 /// - A name has at most one living owner at a time.
 /// - Frames of one [`Priority`] arrive in the order in which they were sent, whole, once each; urgent ones overtake.
 /// - What was sent stays readable when its sender is gone.
+/// - No two outboxes have a descriptor in common, also if they lead to the same inbox.
 /// - The end of an owner, however it ends, is visible through every [`Outbox`] that is open to it.
 pub trait Link: Send + Sync + fmt::Debug {
     /// Makes `owner` the owner of the inbox `name`, taking over what a dead owner left in one of the same geometry.

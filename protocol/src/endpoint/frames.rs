@@ -81,7 +81,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         }
         // LAM-3. Before the shell knows whether it may trust the greeting: whoever can write here can also join.
         self.clock.witness(stamp);
-        let (sessions, limit) = (self.inbound.len(), self.settings.max_sessions);
+        let (sessions, limit) = (self.sessions(), self.settings.max_sessions);
         let reason = if asks_only && limit > 0 {
             Some(RefusalReason::AskedOnly { sessions: u32::try_from(sessions).unwrap_or(u32::MAX) }) // GRT-6
         } else if !(greeting.versions.0..=greeting.versions.1).contains(&wire::VERSION) {
@@ -100,6 +100,12 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         }
         let refusal = reason.map(|reason| Refusal { reason, versions: (wire::VERSION, wire::VERSION) });
         Some(Arrival { greeting, refusal })
+    }
+
+    /// How many sessions there are that somebody needs.
+    fn sessions(&self) -> usize {
+        let spent = self.inbound.values().filter(|incoming| self.settings.lossy && incoming.session.is_spent());
+        self.inbound.len() - spent.count()
     }
 
     /// The session in which we receive this stream.

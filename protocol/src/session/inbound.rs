@@ -233,16 +233,26 @@ impl Inbound {
         }
     }
 
-    /// Whether nothing is left to do or to say.
+    /// Whether nothing is left to do or to say, also if the sender does not know yet that it is over (RTX-4).
     pub fn is_finished(&self) -> bool {
+        self.is_spent() && (!self.lossy || self.is_gone())
+    }
+
+    /// Whether nothing is left to do, and all was said at least once.
+    pub fn is_spent(&self) -> bool {
         match self.state {
             RecvState::Open => false,
             RecvState::Draining { departure, told, gone } => {
                 let owes = departure == Departure::Left && !self.window.is_settled();
-                told && (gone || (!self.lossy && self.close.is_none() && !owes))
+                told && (gone || (self.close.is_none() && !owes))
             }
-            RecvState::Left { gone } => gone || (!self.lossy && self.close.is_none()),
+            RecvState::Left { gone } => gone || self.close.is_none(),
         }
+    }
+
+    /// Whether nobody is there to hear anything.
+    const fn is_gone(&self) -> bool {
+        matches!(self.state, RecvState::Draining { gone: true, .. } | RecvState::Left { gone: true })
     }
 
     /// The acknowledgement that is due now, see [`RecvWindow::due`]. A session that is about to end says all there is to
@@ -266,7 +276,7 @@ impl Inbound {
 
     /// Offers what is due to the link, until it takes no more. Returns whether all has left.
     pub fn transmit(&mut self, clock: &Clock, share: u64, idle: bool, link: &mut LinkFn<'_>) -> bool {
-        if matches!(self.state, RecvState::Draining { gone: true, .. } | RecvState::Left { gone: true }) {
+        if self.is_gone() {
             return true;
         }
         if let Some(welcome) = self.welcome.as_ref().filter(|_| !self.welcomed) {
