@@ -30,6 +30,7 @@ mod patience;
 mod poller;
 mod seek;
 mod spin;
+mod want;
 
 pub(crate) use driver::Driver;
 pub(crate) use mailbox::Mailbox;
@@ -61,6 +62,8 @@ pub(crate) struct State {
     pub(crate) progressed: bool,
     /// Whether the inbox was looked into.
     served: bool,
+    /// Credit that was asked for and that no call waits for, and how long yet.
+    wants: BTreeMap<SessionId, (u64, Deadline)>,
     /// Sessions that go on with the next receiver.
     seekers: BTreeMap<SessionId, Seeker>,
     /// Sessions in which somebody sends, or wants to, and will say when no more.
@@ -107,6 +110,7 @@ impl State {
             staged: Vec::new(),
             progressed: false,
             served: false,
+            wants: BTreeMap::new(),
             seekers: BTreeMap::new(),
             held: BTreeSet::new(),
         }
@@ -137,6 +141,7 @@ impl State {
         let happened = self.look_around() | self.seek();
         self.progressed |= came || happened;
         self.ask_again();
+        self.end_idle_wants();
         self.transmit(drained && !self.core.has_event());
     }
 
@@ -201,6 +206,7 @@ impl State {
             || self.core.owes_gap()
             || self.may_ask()
             || self.may_seek()
+            || self.core.wants_idly().next().is_some()
     }
 
     /// What the keeper does at a tick (CAL-6). Only when `away` may it take frames: nobody sleeps for them then.
@@ -218,6 +224,7 @@ impl State {
         }
         let again = std::mem::take(&mut self.retry_soon);
         self.ask_again();
+        self.end_idle_wants();
         self.transmit(away || again);
         self.staged.extend(self.core.staged());
         if !self.staged.is_empty() || (self.retry_soon && !away) {

@@ -146,3 +146,34 @@ fn room_can_be_set_aside_for_values_too() {
     let values = [(); 2].map(|()| receiver.recv_timeout(WATCHDOG).unwrap().decode().unwrap());
     assert_eq!(values, ["three", "four"]);
 }
+
+/// What one has asked for and does not use another one may be waiting for.
+#[proves("LRG-5", "CAL-6")]
+#[test]
+fn credit_for_a_long_message_is_given_back_when_nobody_uses_it() {
+    let space = Memory::new();
+    let builder = Receiver::builder().link(space.clone()).frame_size(512).window(1000).max_message_size(5000);
+    let receiver = builder.large_memory(5000).bind("/room").unwrap();
+    let [first, second] = [(); 2].map(|()| Sender::builder().link(space.clone()).connect("/room").unwrap());
+    for round in 0..3 {
+        // It tries, or waits, or reserves, and thinks better of it.
+        match round {
+            0 => assert_eq!(first.try_send([0; 5000]).unwrap_err().failure, SendFailure::Full),
+            1 => drop(first.reserve_timeout(5000, WATCHDOG).unwrap()),
+            _ => _ = first.send_timeout([0; 5000], Duration::from_millis(1)).map(drop),
+        }
+        let reading = thread::scope(|scope| {
+            let reading = scope.spawn(|| {
+                loop {
+                    let message = receiver.recv_timeout(WATCHDOG).unwrap();
+                    if message[0] == 1 {
+                        return message.len();
+                    }
+                }
+            });
+            assert!(second.send_timeout([1; 5000], WATCHDOG).is_ok(), "round {round}");
+            reading.join().unwrap()
+        });
+        assert_eq!(reading, 5000);
+    }
+}

@@ -22,6 +22,9 @@ pub use counters::Counters;
 use incoming::{Incoming, Ready};
 pub use types::{Arrival, BackSettings, CODEC_RAW, Connect, Event, Greeter, SendRefused, Settings};
 
+/// How many sessions are kept, on a link that loses frames, only for senders that may not know of their end (RTX-4).
+const SPENT_SESSIONS: usize = 64;
+
 /// How many data frames back a session counts as active (CRD-3).
 const ACTIVE_FRAMES: u64 = 64;
 
@@ -147,15 +150,14 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.receive_in(session, inbound.with_welcome(welcome));
     }
 
-    /// RTX-4: a session that is kept only for a sender that may not know of its end has to go when its place is needed.
+    /// RTX-4: of the sessions that are kept only for senders that may not know of their end the oldest goes when there are many.
     fn make_place(&mut self) {
-        if self.inbound.len() >= self.settings.max_sessions as usize
-            && let Some(spent) =
-                self.inbound.iter().find(|(_, incoming)| incoming.session.is_spent()).map(|(id, _)| *id)
-        {
-            self.inbound.remove(&spent);
-            if !self.outbound.contains_key(&spent) {
-                self.ended.push_back(spent);
+        let spent = self.inbound.iter().filter(|(_, incoming)| self.settings.lossy && incoming.session.is_spent());
+        let by_age: BTreeSet<_> = spent.map(|(id, incoming)| (incoming.active, *id)).collect();
+        if let Some((_, oldest)) = by_age.first().filter(|_| by_age.len() >= SPENT_SESSIONS) {
+            self.inbound.remove(oldest);
+            if !self.outbound.contains_key(oldest) {
+                self.ended.push_back(*oldest);
             }
         }
     }

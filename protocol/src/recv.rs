@@ -49,6 +49,8 @@ pub struct RecvWindow {
     closed: bool,
     /// The latest question.
     question: u64,
+    /// How much credit the sender has given back unused; it counts as delivered.
+    given_back: u64,
     /// The byte credit that the sender asked for, and what of it was granted beyond the window.
     wanted: u64,
     granted: u64,
@@ -95,6 +97,7 @@ impl RecvWindow {
             early_news: false,
             closed: false,
             question: 0,
+            given_back: 0,
             wanted: 0,
             granted: 0,
             bytes_received: 0,
@@ -192,14 +195,25 @@ impl RecvWindow {
         FrameNumber::new(self.frames_received + 1)
     }
 
-    /// The sender asks where we stand, and perhaps for credit. Returns whether this is the latest question so far.
+    /// The sender asks where we stand, and perhaps for credit, or gives some back. Returns whether this is the latest question so far.
     /// An honest sender wants no more than it was granted and one message of at most `max_message` bytes; for more, those who
     /// ask after it would wait for ever.
-    pub fn handle_ask(&mut self, Ask { question, bytes }: Ask, max_message: u64) -> bool {
-        let news = question > self.question;
-        self.question = self.question.max(question);
-        self.wanted = self.wanted.max(bytes.min(self.told.byte_credit.saturating_add(max_message)));
-        news
+    ///
+    /// # Errors
+    /// The violation that it is to give back more than was granted (LRG-6).
+    pub fn handle_ask(&mut self, ask: Ask, max_message: u64) -> Result<bool, EndReason> {
+        if ask.question <= self.question {
+            return Ok(false);
+        }
+        let more = ask.given_back.checked_sub(self.given_back).ok_or(EndReason::Credit)?;
+        let received = self.bytes_received.saturating_add(more);
+        if received > self.told.byte_credit {
+            return Err(EndReason::Credit);
+        }
+        (self.bytes_received, self.bytes_delivered) = (received, self.bytes_delivered + more);
+        (self.question, self.given_back) = (ask.question, ask.given_back);
+        self.wanted = ask.bytes.min(self.told.byte_credit.saturating_add(max_message));
+        Ok(true)
     }
 
     /// How many bytes more than the window would have to be held to grant what the sender asked for, where no message is longer

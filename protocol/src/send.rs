@@ -134,7 +134,7 @@ impl SendWindow {
 
     /// Puts a message into frames, the staged one if it `fits` there, and spends its bytes.
     fn pack(&mut self, number: Number, shape: Shape, body: &[u8], stamp: Stamp, fits: bool) {
-        self.spent.bytes += body.len() as u64;
+        self.spend(body.len() as u64);
         if body.len() > record_limit(self.settings.frame_size) {
             return self.pack_pieces(number, shape, body, stamp);
         }
@@ -237,7 +237,8 @@ impl SendWindow {
             return false;
         }
         if let Some(session) = self.session.filter(|_| self.asks) {
-            let ask = Ask { question: self.question + 1, bytes: self.spent.wanted };
+            let Spent { wanted, given_back, .. } = self.spent;
+            let ask = Ask { question: self.question + 1, bytes: wanted, given_back };
             if !link(&ask.encode(session, stamp)) {
                 return false;
             }
@@ -280,6 +281,7 @@ impl SendWindow {
         }
         self.flight.release(&self.known, self.kept_until());
         self.feed();
+        self.give_back_unwanted();
         if !self.flight.is_behind() {
             self.seal(true); // DAT-7
         }
@@ -371,7 +373,8 @@ impl SendWindow {
     pub fn awaits_answer(&self) -> bool {
         // Credit for a next message comes with the word that all before it was delivered.
         let undelivered = self.known.delivered < self.accepted || self.settled() < self.accepted;
-        undelivered || self.is_starving() || self.spent.wanted > self.known.byte_credit || self.flight.is_doubtful()
+        let asks = self.spent.wanted > self.known.byte_credit || self.question > self.known.answered;
+        undelivered || self.is_starving() || asks || self.flight.is_doubtful()
     }
 
     /// An answer has not come for a while: asks (RTX-2).

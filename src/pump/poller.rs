@@ -111,7 +111,8 @@ impl World<State> for Poller {
     fn plan(&self, state: &mut State) -> Plan {
         let retry = std::mem::take(&mut state.retry_soon).then_some(RETRY_TICK);
         let look = (!state.blocked.is_empty()).then_some(BLOCKED_TICK);
-        let again = [retry, look, state.next_ask(), state.next_seek()].into_iter().flatten().min();
+        let ticks = [retry, look, state.next_ask(), state.next_seek(), state.next_end_of_want()];
+        let again = ticks.into_iter().flatten().min();
         Plan { again, inbox: state.mailbox.descriptor() }
     }
 

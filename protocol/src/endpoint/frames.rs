@@ -160,7 +160,13 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             _ = incoming.session.handle_ask(ask, max_message); // counted as for an unknown session
             return true;
         };
-        let news = incoming.session.handle_ask(ask, max_message);
+        let news = match incoming.session.handle_ask(ask, max_message) {
+            Ok(news) => news,
+            Err(reason) => {
+                self.sender_violated(session, reason);
+                return true;
+            }
+        };
         let wants = incoming.session.window().wants();
         self.counters.stale_asks += u64::from(!news);
         if wants && !self.asking.contains(&session) {

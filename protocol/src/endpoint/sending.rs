@@ -105,6 +105,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn give_back(&mut self, session: SessionId, reservation: Reservation) {
         if let Some(outbound) = self.outbound.get_mut(&session) {
             outbound.window_mut().give_back(reservation);
+            self.touch(session);
         }
     }
 
@@ -117,6 +118,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn end_wait(&mut self, session: SessionId, length: usize) {
         if let Some(outbound) = self.outbound.get_mut(&session) {
             outbound.window_mut().end_wait(length);
+            self.touch(session);
         }
     }
 
@@ -141,6 +143,20 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn has_room(&self, session: SessionId, length: usize) -> bool {
         let outbound = self.outbound.get(&session).filter(|outbound| outbound.is_open());
         outbound.is_some_and(|outbound| outbound.window().has_room(length, &self.clock))
+    }
+
+    /// The sessions in which credit was asked for that nobody waits for, and how much: where that is still the same a while later it is
+    /// to be given back, see [`SendWindow::end_want`](crate::send::SendWindow::end_want).
+    pub fn wants_idly(&self) -> impl Iterator<Item = (SessionId, u64)> {
+        self.outbound.iter().filter_map(|(id, outbound)| Some((*id, outbound.window().wants_idly()?)))
+    }
+
+    /// Nobody has come back for it.
+    pub fn end_want(&mut self, session: SessionId) {
+        if let Some(outbound) = self.outbound.get_mut(&session) {
+            outbound.window_mut().end_want();
+            self.touch(session);
+        }
     }
 
     /// The sessions that stage a frame, and the first number in it: one that is still the same a while later has waited long

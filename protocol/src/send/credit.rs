@@ -40,8 +40,12 @@ pub(super) struct Spent {
     pub(super) bytes: u64,
     /// Frames and bytes that are set aside.
     reserved: (u64, u64),
-    /// The byte credit that was asked for.
+    /// The byte credit that was asked for, and is needed still; 0 for none.
     pub(super) wanted: u64,
+    /// The highest byte credit that was ever asked for: what goes beyond that was granted for other reasons.
+    asked: u64,
+    /// How much was given back unused.
+    pub(super) given_back: u64,
     /// The frame credit when it last did not suffice.
     lacked: Option<u64>,
     /// Somebody waits for room for a message of this length, which is longer than a frame.
@@ -76,12 +80,14 @@ impl SendWindow {
         self.check_room(length, false, false)?;
         self.spent.reserved.0 += 1;
         self.spent.reserved.1 += length as u64;
+        self.spend(0);
         Ok(Reservation { length })
     }
 
     /// Room that was set aside is not needed.
-    pub const fn give_back(&mut self, reservation: Reservation) {
+    pub fn give_back(&mut self, reservation: Reservation) {
         self.spent.give_back(reservation);
+        self.give_back_unwanted();
     }
 
     /// Somebody waits for room for a message of this length. While it is longer than a frame no shorter one takes the credit
@@ -96,7 +102,43 @@ impl SendWindow {
 
     /// Whoever waited for room for a message of this length has got it, or gives up.
     pub fn end_wait(&mut self, length: usize) {
-        self.spent.large.take_if(|large| *large == length);
+        if self.spent.large.take_if(|large| *large == length).is_some() {
+            self.end_want();
+        }
+    }
+
+    /// The byte credit that was asked for, if nobody waits for it: somebody may come back for it, or not. Then
+    /// [`end_want`](Self::end_want) must follow.
+    pub fn wants_idly(&self) -> Option<u64> {
+        (self.spent.wanted > 0 && self.spent.large.is_none()).then_some(self.spent.wanted)
+    }
+
+    /// Nobody needs the credit that was asked for (LRG-5): others wait for what it takes.
+    pub fn end_want(&mut self) {
+        if std::mem::take(&mut self.spent.wanted) > 0 {
+            self.asks = true;
+            self.give_back_unwanted();
+        }
+    }
+
+    /// LRG-5: what exceeds the window was granted for one message.
+    pub(super) fn give_back_unwanted(&mut self) {
+        let used = self.spent.bytes.saturating_add(self.spent.reserved.1);
+        let granted = self.known.byte_credit.min(self.spent.asked);
+        let excess = granted.saturating_sub(used).saturating_sub(self.window);
+        if self.spent.wanted == 0 && excess > 0 {
+            self.spent.bytes += excess;
+            self.spent.given_back += excess;
+            self.asks = true;
+        }
+    }
+
+    /// So many bytes are used up.
+    pub(super) fn spend(&mut self, bytes: u64) {
+        self.spent.bytes += bytes;
+        if self.spent.bytes.saturating_add(self.spent.reserved.1) >= self.spent.wanted {
+            self.spent.wanted = 0;
+        }
     }
 
     /// Takes a reservation for a message of `length` bytes; whether there was one.
@@ -129,9 +171,13 @@ impl SendWindow {
 
     /// LRG-2: a message that the window will never have room for is asked for. No other is: credit for it comes by itself.
     fn ask_for(&mut self, length: usize) {
-        let wanted = self.spent.bytes.saturating_add(self.spent.reserved.1).saturating_add(length as u64);
-        if length as u64 > self.window && wanted > self.known.byte_credit.max(self.spent.wanted) {
-            self.spent.wanted = wanted;
+        let wanted = |spent: &Spent| spent.bytes.saturating_add(spent.reserved.1).saturating_add(length as u64);
+        if length as u64 > self.window && wanted(&self.spent) > self.known.byte_credit.max(self.spent.wanted) {
+            // Not to wait for more while others wait for what is not enough.
+            self.spent.wanted = 0;
+            self.give_back_unwanted();
+            let wanted = wanted(&self.spent);
+            (self.spent.wanted, self.spent.asked) = (wanted, self.spent.asked.max(wanted));
             self.asks = true;
         }
     }

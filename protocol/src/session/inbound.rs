@@ -156,7 +156,10 @@ impl Inbound {
     /// The sender asks where we stand, and perhaps for credit. It may do so after its close, if that may be lost (RTX-2).
     ///
     /// Returns whether it was news.
-    pub fn handle_ask(&mut self, ask: Ask, max_message: u64) -> bool {
+    ///
+    /// # Errors
+    /// The violation that it is (LRG-6).
+    pub fn handle_ask(&mut self, ask: Ask, max_message: u64) -> Result<bool, EndReason> {
         self.window.handle_ask(ask, max_message)
     }
 

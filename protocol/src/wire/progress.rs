@@ -53,6 +53,8 @@ pub struct Ask {
     pub question: u64,
     /// The byte credit that the sender needs for its next message.
     pub bytes: u64,
+    /// How many bytes of credit the sender has given back unused, all in all (LRG-5).
+    pub given_back: u64,
 }
 
 /// Why a side closed the session; all but the first name a violation by the other side (SES-3).
@@ -149,15 +151,17 @@ impl Acknowledgement {
 }
 
 impl Ask {
-    const LENGTH: usize = 40;
+    const LENGTH: usize = 48;
     const QUESTION: Range<usize> = 24..32;
     const BYTES: Range<usize> = 32..40;
+    const GIVEN_BACK: Range<usize> = 40..48;
 
     /// The frame, for the receiver's session id, at the sender's clock.
     pub fn encode(&self, session: SessionId, stamp: Stamp) -> Vec<u8> {
         let mut bytes = vec![0; Self::LENGTH];
         put(&mut bytes, Self::QUESTION, self.question.to_le_bytes());
         put(&mut bytes, Self::BYTES, self.bytes.to_le_bytes());
+        put(&mut bytes, Self::GIVEN_BACK, self.given_back.to_le_bytes());
         finish(bytes, Kind::Ask, Some(session), stamp)
     }
 
@@ -167,7 +171,8 @@ impl Ask {
         if question == 0 {
             return Err(Fault::Field);
         }
-        Ok(Self { question, bytes: u64_at(bytes, Self::BYTES) })
+        let (bytes, given_back) = (u64_at(bytes, Self::BYTES), u64_at(bytes, Self::GIVEN_BACK));
+        Ok(Self { question, bytes, given_back })
     }
 }
 

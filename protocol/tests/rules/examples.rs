@@ -132,7 +132,7 @@ fn the_acknowledgement_is_what_we_send_and_understand() {
 
 #[test]
 fn the_ask_is_what_we_send_and_understand() {
-    let ask = Ask { question: 2, bytes: 5_242_880 };
+    let ask = Ask { question: 2, bytes: 5_242_880, given_back: 1000 };
     let encoded = ask.encode(data_session(), Stamp::new(33));
     assert_example("ask", &encoded, Some(data_session()), 33, &Frame::Ask(ask));
 }

@@ -46,7 +46,7 @@ pub(crate) fn good_frames() -> [(&'static str, Vec<u8>); 7] {
         ("data", data(session(), 1, 1, &[b"one", b"", b"three"])),
         ("acknowledgement", acknowledgement(3, [3, 2, 1, 9, 999]).encode(session(), now)),
         ("close", close(session(), 2, 3, EndReason::Finished)),
-        ("ask", Ask { question: 1, bytes: 2000 }.encode(session(), now)),
+        ("ask", Ask { question: 1, bytes: 2000, given_back: 3 }.encode(session(), now)),
     ]
 }
 
@@ -257,7 +257,8 @@ fn closes() -> impl Strategy<Value = Frame<Vec<u8>>> {
 }
 
 fn asks() -> impl Strategy<Value = Frame<Vec<u8>>> {
-    (1..=u64::MAX, any::<u64>()).prop_map(|(question, bytes)| Frame::Ask(Ask { question, bytes }))
+    (1..=u64::MAX, any::<[u64; 2]>())
+        .prop_map(|(question, [bytes, given_back])| Frame::Ask(Ask { question, bytes, given_back }))
 }
 
 fn encode<B>(session: Option<SessionId>, stamp: Stamp, frame: &Frame<B>) -> Vec<u8> {

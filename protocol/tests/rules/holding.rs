@@ -27,14 +27,14 @@ fn no_ask_makes_a_receiver_hold_more_than_its_settings_say() {
     let mut net = two();
     let session = net.senders[0].at_receiver.unwrap();
     for (question, bytes) in [(1, u64::MAX), (2, 6001), (3, 1 << 40)] {
-        net.give_receiver(Ask { question, bytes }.encode(session, Stamp::new(1)));
+        net.give_receiver(Ask { question, bytes, given_back: 0 }.encode(session, Stamp::new(1)));
         net.transmit_from_receiver(true);
         let window = net.inbound(0).unwrap().window();
         assert!(window.excess_granted() <= 5000 && window.current(8).byte_credit <= 6000, "{bytes} bytes");
     }
     let mut ample = Net::greeted(Setup { window: WINDOW, max_message: 5000, ..Setup::default() });
     let session = ample.senders[0].at_receiver.unwrap();
-    ample.give_receiver(Ask { question: 1, bytes: 6001 }.encode(session, Stamp::new(1)));
+    ample.give_receiver(Ask { question: 1, bytes: 6001, given_back: 0 }.encode(session, Stamp::new(1)));
     ample.receiver.core.transmit(true, &mut |_, _, _| true);
     assert_eq!(ample.inbound(0).unwrap().window().current(8).byte_credit, 6000, "a window and a message, and no more");
     // So that others need not wait behind what can never be.
@@ -54,7 +54,7 @@ fn to_ask_again_and_again_takes_no_memory() {
     let session = net.senders[0].at_receiver.unwrap();
     let mut size_after = |questions: Range<u64>| {
         for question in questions {
-            net.give_receiver(Ask { question, bytes: 5000 }.encode(session, Stamp::new(1)));
+            net.give_receiver(Ask { question, bytes: 5000, given_back: 0 }.encode(session, Stamp::new(1)));
         }
         format!("{:?}", net.receiver.core).len()
     };
@@ -75,7 +75,7 @@ fn a_message_that_never_ends_is_held_up_to_the_credit_and_the_limit() {
         let mut net = two();
         let session = net.senders[0].at_receiver.unwrap();
         if asks {
-            net.give_receiver(Ask { question: 1, bytes: 6000 }.encode(session, Stamp::new(1)));
+            net.give_receiver(Ask { question: 1, bytes: 6000, given_back: 0 }.encode(session, Stamp::new(1)));
         }
         for frame in 1..=20 {
             net.receiver.core.transmit(true, &mut |_, _, _| true);

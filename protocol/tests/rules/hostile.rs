@@ -132,7 +132,7 @@ fn forged_control(session: SessionId) -> impl Strategy<Value = Vec<u8>> {
                 let back = (frames % 3 == 1).then_some(Back { level: Level::Delivered, index: 0 });
                 Welcome { data_session: session, epoch, pid: 1, terms, back }.encode(session, stamp)
             }
-            3 => Ask { question: number, bytes: byte_credit }.encode(session, stamp),
+            3 => Ask { question: number, bytes: byte_credit, given_back: frames }.encode(session, stamp),
             _ => Refusal { reason: RefusalReason::Version, versions: (0, 9) }.encode(session, stamp),
         }
     })

@@ -76,7 +76,7 @@ fn every_accepted_frame_raises_the_clock_to_its_stamp() {
     let more = acknowledgement(0, [0, 0, 0, 99, 1 << 20]).encode(net.senders[1].session, Stamp::new(50));
     net.give_sender(1, more);
     assert_eq!(net.senders[1].node.core.now().get(), 50, "an acknowledgement");
-    let ask = Ask { question: 1, bytes: 0 }.encode(net.senders[1].at_receiver.unwrap(), Stamp::new(45));
+    let ask = Ask { question: 1, bytes: 0, given_back: 0 }.encode(net.senders[1].at_receiver.unwrap(), Stamp::new(45));
     let mut asked = net.clone();
     asked.give_receiver(ask);
     assert_eq!(asked.receiver.core.now().get(), 45, "an ask");

@@ -206,6 +206,23 @@ fn a_delivery_that_is_waited_for_is_asked_about_whatever_the_level() {
     assert!(!net.senders[0].outbound().awaits_something());
 }
 
+#[proves("RTX-4")]
+#[test]
+fn sessions_that_are_kept_for_the_last_word_take_no_place_and_are_not_kept_for_ever() {
+    let setup = Setup { lossy: true, senders: 80, max_sessions: 1, ..Setup::default() };
+    let mut net = Net::new(setup);
+    for index in 0..80 {
+        net.greet(index);
+        net.send(index, "x").unwrap();
+        net.close(index);
+        assert_eq!(net.recv_all().len(), 3, "joined, a message, left");
+        assert_eq!(net.ended(index), Some(Ended::Finished));
+        assert_eq!(net.receiver.core.senders().len(), (index + 1).min(64));
+    }
+    let oldest: Vec<_> = (0..16).map(|index| net.senders[index].at_receiver.unwrap()).collect();
+    assert_eq!(net.ended, oldest);
+}
+
 #[proves("RTX-4", "CLO-6")]
 #[test]
 fn a_receiver_that_has_left_says_so_again_and_its_close_tells_what_it_delivered() {

@@ -17,6 +17,7 @@ mod examples;
 mod fairness;
 mod forge;
 mod frames;
+mod giving_back;
 mod going_on;
 mod greeting;
 mod holding;

@@ -53,6 +53,8 @@ struct Stream {
     guest: Guest,
     told: u64,
     told_bytes: u64,
+    /// Of its credit; that counts as told.
+    given_back: u64,
     stamp: u64,
     /// The receiver's clock after each number was told.
     clocks: Vec<Stamp>,
@@ -261,12 +263,18 @@ impl Check {
                 self.data(sender, &data, met);
             }
             Frame::Refusal(_) => met.add(Situation::Refused, 1),
-            Frame::Ask(_) => met.add(Situation::Ask, 1),
+            Frame::Ask(ask) => {
+                met.add(Situation::Ask, 1);
+                let Some(sender) = self.stream_of(|stream| stream.data == session) else { return };
+                let stream = &mut self.streams[sender];
+                met.add(Situation::GivenBack, u64::from(ask.given_back > stream.given_back));
+                stream.given_back = stream.given_back.max(ask.given_back);
+            }
             Frame::Close(_) => {}
         }
     }
 
-    /// CRD-1, CRD-2
+    /// CRD-1, CRD-2, LRG-5
     fn data(&mut self, sender: Place, data: &DataFrame<&[u8]>, met: &mut Situations) {
         met.add(Situation::SharedFrame, u64::from(data.messages() > 1));
         met.add(Situation::Piece, u64::from(data.ends_inside()));
@@ -277,9 +285,12 @@ impl Check {
         }
         stream.frames = frame;
         stream.bytes += u64::from(data.body_bytes());
-        let Stream { frames, bytes, credit, .. } = *stream;
-        self.demand(frames <= credit.0 && bytes <= credit.1, || {
-            format!("{} sent {frames} frames with {bytes} bytes for a credit of {credit:?}", name(sender))
+        let Stream { frames, bytes, given_back, credit, .. } = *stream;
+        self.demand(frames <= credit.0 && bytes + given_back <= credit.1, || {
+            let name = name(sender);
+            format!(
+                "{name} sent {frames} frames with {bytes} bytes and gave {given_back} back for a credit of {credit:?}"
+            )
         });
     }
 
@@ -322,6 +333,6 @@ impl Check {
 impl Stream {
     /// How many bytes more than the window the receiver may have to hold.
     const fn excess(&self, window: u64) -> u64 {
-        self.credit.1.saturating_sub(self.told_bytes + window)
+        self.credit.1.saturating_sub(self.told_bytes + self.given_back + window)
     }
 }

@@ -14,10 +14,6 @@ use lamq_protocol::{
 /// The core that is driven: the one that ships.
 pub(super) type Core = Endpoint<Bytes>;
 
-/// Whether applications give up on messages longer than the window, for which room was asked. What was granted for one is kept
-/// until other messages have used it up: another sender may wait for it for ever, and the two for each other.
-const GIVES_UP_LARGE: bool = false;
-
 /// The receiver. Senders have the places behind it.
 pub(super) const RECEIVER: Place = 0;
 
@@ -149,11 +145,6 @@ impl Scenario {
             35..=38 => rng.usize(self.frame_size..=self.window_length()),
             _ => rng.usize(self.window_length() + 1..=self.max_message as usize),
         }
-    }
-
-    /// Whether an application that finds no room for a message of this length may think better of it.
-    pub(super) fn may_give_up(&self, length: usize) -> bool {
-        GIVES_UP_LARGE || length <= self.window_length()
     }
 
     fn window_length(&self) -> usize {

@@ -193,9 +193,6 @@ impl Sending {
 
     fn reserve(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
         let length = around.scenario.length(&mut around.rng);
-        if !around.scenario.may_give_up(length) {
-            return self.pause(around);
-        }
         shell.step(around);
         let reserved = shell.core.reserve(self.session, length);
         shell.transmit(around, false);
@@ -217,7 +214,6 @@ impl Sending {
     fn send(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>, awaited: bool, patience: Option<Time>) {
         self.left -= 1;
         let length = around.scenario.length(&mut around.rng);
-        let patience = patience.filter(|_| around.scenario.may_give_up(length));
         let until = patience.map(|patience| around.now() + patience);
         let wanted = Wanted { length, awaited, until, comes_first: false };
         if let Some(until) = until.filter(|until| *until > around.now()) {

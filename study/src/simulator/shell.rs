@@ -24,6 +24,9 @@ const ANSWER_TICK: Time = 10 * MILLISECOND;
 
 /// How long to wait for an answer on a link that may have lost it: at first, and at most (RTX-2).
 const FIRST_WAIT: Time = 200 * MILLISECOND;
+
+/// How long whoever tried in vain for a long message may take to try again.
+const WANT_PATIENCE: Time = SECOND;
 const LONGEST_WAIT: Time = 30 * SECOND;
 
 /// How many frames a sender may have unacknowledged without watching its inbox.
@@ -38,6 +41,8 @@ pub(super) struct Shell {
     pub(super) core: Core,
     peers: BTreeMap<SessionId, Place>,
     blocked: BTreeSet<SessionId>,
+    /// Credit that was asked for and that no call waits for, and until when.
+    wants: BTreeMap<SessionId, (u64, Time)>,
     patience: BTreeMap<SessionId, Patience>,
     staged: Vec<(SessionId, Number)>,
     /// What rang since the last look around: room, and deaths.
@@ -67,6 +72,7 @@ impl Shell {
             core,
             peers: BTreeMap::new(),
             blocked: BTreeSet::new(),
+            wants: BTreeMap::new(),
             patience: BTreeMap::new(),
             staged: Vec::new(),
             rooms: BTreeSet::new(),
@@ -238,7 +244,12 @@ impl Shell {
     /// Whether something may come that is to be served.
     fn is_awaiting(&self, lossy: bool) -> bool {
         let may_ask = || lossy && self.awaiting().next().is_some();
-        self.place == RECEIVER || self.core.frames_kept() > FRAMES_UNWATCHED || self.core.owes_gap() || may_ask()
+        let wants = || self.core.wants_idly().next().is_some();
+        self.place == RECEIVER
+            || self.core.frames_kept() > FRAMES_UNWATCHED
+            || self.core.owes_gap()
+            || may_ask()
+            || wants()
     }
 
     /// Has the keeper look after it, unless it has been told so or there is nothing for it.
@@ -276,7 +287,21 @@ impl Shell {
 
     // Patience, on a lossy link.
 
+    /// Gives back what nobody has come back for.
+    fn end_idle_wants(&mut self, now: Time) {
+        let Self { core, wants, .. } = self;
+        wants.retain(|session, (credit, _)| core.wants_idly().any(|want| want == (*session, *credit)));
+        for (session, credit) in core.wants_idly() {
+            wants.entry(session).or_insert((credit, now + WANT_PATIENCE));
+        }
+        let passed = |(session, (_, until)): (&SessionId, &(u64, Time))| (*until <= now).then_some(*session);
+        for session in wants.iter().filter_map(passed).collect::<Vec<_>>() {
+            core.end_want(session);
+        }
+    }
+
     fn ask_again(&mut self, around: &mut Surroundings<'_>) {
+        self.end_idle_wants(around.now());
         self.renew_patience(around);
         let now = around.now();
         for (session, patience) in &mut self.patience {
@@ -293,7 +318,8 @@ impl Shell {
     /// Plans the next time to ask: to be called before a sleep.
     pub(super) fn set_alarm(&mut self, around: &mut Surroundings<'_>) {
         self.renew_patience(around);
-        let next = self.patience.values().map(|patience| patience.ends).min();
+        let wants = self.wants.values().map(|(_, until)| *until);
+        let next = self.patience.values().map(|patience| patience.ends).chain(wants).min();
         if let Some(next) = next.filter(|next| self.alarm.is_none_or(|alarm| alarm > *next)) {
             self.alarm = Some(next);
             around.schedule.at(next, Event::Alarm(self.place));

@@ -30,6 +30,7 @@ situations! {
     Stall "messages without credit at first"
     FullInbox "frames that found an inbox full"
     Ask "asks"
+    GivenBack "credit given back"
     LargeGrant "grants beyond the window"
     Lost "frames lost"
     Doubled "frames doubled"

@@ -4,7 +4,7 @@ use super::events::{MILLISECOND, Place, Time};
 use lamq_protocol::{
     Number,
     session::{Departure, Ended},
-    wire::{EndReason, Frame, decode},
+    wire::{Ask, EndReason, Frame, decode},
 };
 use std::{
     collections::VecDeque,
@@ -60,7 +60,7 @@ pub(super) enum Summary {
     Data { frame: u64, first: u64, last: u64, bytes: u32 },
     Acknowledgement { frames: u64, early: u64, levels: [u64; 3], credit: [u64; 2] },
     Close { last: u64, reason: EndReason },
-    Ask { question: u64, bytes: u64 },
+    Ask { question: u64, bytes: u64, given_back: u64 },
     Malformed,
 }
 
@@ -86,7 +86,10 @@ impl Summary {
                 credit: [acknowledgement.frame_credit, acknowledgement.byte_credit],
             },
             Ok(Frame::Close(close)) => Self::Close { last: close.last.get(), reason: close.reason },
-            Ok(Frame::Ask(ask)) => Self::Ask { question: ask.question, bytes: ask.bytes },
+            Ok(Frame::Ask(ask)) => {
+                let Ask { question, bytes, given_back } = ask;
+                Self::Ask { question, bytes, given_back }
+            }
             Err(_) => Self::Malformed,
         }
     }
@@ -210,7 +213,9 @@ impl fmt::Display for Summary {
                 write!(f, "{byte_credit} bytes")
             }
             Self::Close { last, reason } => write!(f, "close behind message {last}: {reason}"),
-            Self::Ask { question, bytes } => write!(f, "ask {question} for {bytes} bytes"),
+            Self::Ask { question, bytes, given_back } => {
+                write!(f, "ask {question} for {bytes} bytes, {given_back} given back")
+            }
             Self::Malformed => write!(f, "malformed frame"),
         }
     }
