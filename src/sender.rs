@@ -187,10 +187,15 @@ impl Sender {
         self.len() == 0
     }
 
+    /// How many messages the channel holds, where there is such a number: none if the receiver has no
+    /// [capacity](crate::ReceiverBuilder::rendezvous). Otherwise what may be on its way depends on the bytes and the frames that the
+    /// receiver has granted, which shrink and grow with the number of its senders, and on what this one may
+    /// [retain](SenderBuilder::retain); [`has_room`](Self::has_room) says whether there is room now.
+    pub fn capacity(&self) -> Option<usize> {
+        self.session.rendezvous.then_some(0)
+    }
+
     /// Whether [`try_send`](Self::try_send) of a message of `length` bytes would find room at present. Never waits.
-    ///
-    /// There is no capacity in numbers: what a sender may have on its way depends on the bytes and the frames that the receiver has
-    /// granted, which shrink and grow with the number of its senders, and on what it may [retain](SenderBuilder::retain).
     pub fn has_room(&self, length: usize) -> bool {
         self.session.has_room(length)
     }

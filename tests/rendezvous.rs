@@ -104,6 +104,7 @@ fn without_capacity() -> (Sender, Receiver) {
 #[test]
 fn without_capacity_a_send_waits_for_the_call_that_takes_the_message() {
     let (sender, receiver) = without_capacity();
+    assert_eq!(sender.capacity(), Some(0));
     let failure = |result: Result<u64, lamq::SendError<&str>>| result.unwrap_err().failure;
     assert_eq!(failure(sender.try_send("nobody asks")), SendFailure::Full);
     assert_eq!(failure(sender.send_timeout("nobody asks", SHORT)), SendFailure::Timeout);

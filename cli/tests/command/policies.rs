@@ -1,8 +1,10 @@
 //! What `lamq send` does when the receiver has no room.
 
-use crate::common::{Name, finish, lamq, run, stderr};
-use lamq::{Event, Receiver};
+use crate::common::{Name, finish, lamq, run, send_signal, stderr, stdout};
+use lamq::{Event, Receiver, SendFailure, Sender, Sent};
 use lamq_proves::proves;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader, Read},
     time::Duration,
@@ -62,4 +64,35 @@ fn three_for_a_message_that_finds_no_room_and_may_not_wait() {
     assert!(said.contains(" was not sent: no room: the receiver has granted no credit for it yet"), "{said}");
     let both = run(&["send", "--sync", "--on-full", "drop", &name.name, "x"]);
     assert_eq!(both.status.code(), Some(2), "{}", stderr(&both));
+}
+
+#[proves("DRP-1", "CAL-1", "CAL-2", "CAL-4")]
+#[test]
+fn all_policies_hold_while_the_receiver_is_stopped_and_every_drop_is_seen_on_both_sides() {
+    let name = Name::new("on-full-stopped");
+    let receiver = lamq(&["recv", &name.name, "--until-closed", "--format", "json"]);
+    let sender = Sender::connect(name.name.as_str()).unwrap();
+    send_signal(receiver.id(), Signal::SIGSTOP);
+    let message = "x".repeat(5000);
+    // To fail: until there is no room.
+    let refused = std::iter::repeat_with(|| sender.try_send(&message)).find_map(Result::err).unwrap();
+    assert_eq!((refused.message, refused.failure), (&message, SendFailure::Full));
+    // To block: it keeps its deadline, and hands the message back.
+    let late = sender.send_timeout(&message, Duration::from_millis(50)).unwrap_err();
+    assert_eq!((late.message, late.failure), (&message, SendFailure::Timeout));
+    // To drop: with a number.
+    let accepted = sender.stats().sent;
+    for number in accepted + 1..=accepted + 20 {
+        assert_eq!(sender.send_or_drop(&message, Duration::ZERO).unwrap(), Sent::Dropped(number));
+    }
+    assert_eq!(sender.stats().dropped, 20);
+    send_signal(receiver.id(), Signal::SIGCONT);
+    sender.send_timeout("the last", Duration::from_secs(20)).unwrap();
+    sender.close(Duration::from_secs(20)).unwrap();
+    let output = finish(receiver);
+    let events: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |kind: &str| events.iter().filter(|event| event["event"] == kind).count() as u64;
+    assert_eq!((count("message"), count("gap")), (accepted + 1, 1));
+    let gap = events.iter().find(|event| event["event"] == "gap").unwrap();
+    assert_eq!((&gap["first"], &gap["last"]), (&json!(accepted + 1), &json!(accepted + 20)));
 }
