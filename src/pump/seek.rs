@@ -132,21 +132,17 @@ impl State {
 
     fn greet_next(&mut self, session: SessionId, outbox: Box<dyn Outbox>) -> Result<(), BindError> {
         let Some(seeker) = self.seekers.get(&session) else { return Ok(()) };
-        let system = |source: io::Error| BindError::system(&seeker.receiver, source);
-        let (own, mut connect) = (seeker.own.filter(|_| !self.mailbox.is_named()), seeker.connect.clone());
+        let (name, own, mut connect) = (seeker.receiver.clone(), seeker.own, seeker.connect.clone());
+        let system = |source: io::Error| BindError::system(&name, source);
         let reply_session = random::session().map_err(system)?;
-        if let Some((owner, geometry)) = own {
+        if let Some((owner, geometry)) = own.filter(|_| !self.mailbox.is_named()) {
             self.mailbox = Mailbox::bind_own(&*self.link, owner, geometry)?;
         }
         let destination = outbox.destination();
         (connect.settings.frame_size, connect.uid) = (destination.geometry().frame_size, destination.user());
         connect.inbox = self.mailbox.name().as_str().as_bytes().to_vec();
-        let pid = destination.owner().pid;
-        let seeker = &self.seekers[&session];
-        tracing::debug!(target: "lamq", name = %seeker.receiver, pid, "greets the next receiver");
-        if let Err(source) = self.add_peer(session, outbox) {
-            return Err(BindError::system(&self.seekers[&session].receiver, source));
-        }
+        tracing::debug!(target: "lamq", %name, pid = destination.owner().pid, "greets the next receiver");
+        self.add_peer(session, outbox).map_err(system)?;
         self.core.resume(session, reply_session, connect);
         Ok(())
     }
