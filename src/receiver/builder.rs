@@ -109,7 +109,7 @@ impl ReceiverBuilder {
         self
     }
 
-    /// A message counts as processed only when [`Receiver::acknowledge`] says so, or [`Delivery::ack`]. Default: when the next one is asked for.
+    /// A message counts as processed only when [`Receiver::acknowledge`] says so, or [`Delivery::ack`](crate::Delivery::ack). Default: when the next one is asked for.
     #[must_use]
     pub fn manual_acknowledge(mut self) -> Self {
         self.auto_process = false;

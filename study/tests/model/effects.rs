@@ -3,7 +3,10 @@
 use crate::{
     setup::{Bug, Disturbance, Setup},
     steps::{Step, Who},
-    world::{Core, GREETER, Process, Seen, World, body, data_of, data_session, index_of, reply_session, sender_of},
+    world::{
+        Core, GREETER, Process, Seen, World, body, data_of, index_of, next_reply_session, reply_session, sender_of,
+        target,
+    },
 };
 use lamq_protocol::{
     Number, SessionId, Stamp,
@@ -23,7 +26,10 @@ impl Setup {
             }
             Step::Accept => {
                 let greeting = world.greeting.take()?;
-                world.receiver.core.as_mut()?.accept(&greeting, GREETER, data_session(index_of(greeting.pid)));
+                let index = index_of(greeting.pid);
+                let session = world.data_session(index);
+                world.begin(index, greeting.first.before());
+                world.receiver.core.as_mut()?.accept(&greeting, GREETER, session);
             }
             Step::Distrust => {
                 world.greeting = None;
@@ -50,6 +56,7 @@ impl Setup {
                 world.receiver = Process::default();
                 world.greeting = None;
             }
+            Step::Succeed => world.succeed(self),
             Step::Disturb(Who::Receiver, at) => self.disturb_receiver(world, at)?,
             _ => self.step_of_sender(world, step)?,
         }
@@ -87,11 +94,16 @@ impl Setup {
             }
             Step::MournSender(index) => {
                 world.senders[index].is_mourned = true;
-                world.receiver.core.as_mut()?.handle_death(data_session(index));
+                let session = world.data_session(index);
+                world.receiver.core.as_mut()?.handle_death(session);
             }
             Step::MournReceiver(index) => {
                 world.senders[index].mourns = true;
                 core_of(world, index)?.handle_death(reply_session(index));
+            }
+            Step::Resume(index) => {
+                world.senders[index].faces = world.incarnation;
+                core_of(world, index)?.resume(reply_session(index), next_reply_session(index), target(self));
             }
             Step::Die(Who::Sender(index)) => {
                 world.senders[index].delivered_at_death = Some(world.delivered(index));
@@ -104,11 +116,16 @@ impl Setup {
     }
 
     fn transmit_from_sender(&self, world: &mut World, index: usize) -> Option<()> {
-        let World { senders, receiver, .. } = world;
+        let World { senders, receiver, incarnation, .. } = world;
         let sender = &mut senders[index];
         let core = sender.process.core.as_mut()?;
+        if receiver.core.is_some() && core.outbound(reply_session(index))?.receiver().is_none() {
+            sender.faces = *incarnation; // it greets for the first time
+        }
         transmit(core, false, |_, priority, frame| self.put(receiver, priority, frame));
-        sender.transmitted = core.outbound(reply_session(index))?.window().transmitted();
+        // What left for the receiver before this one has left too.
+        let transmitted = core.outbound(reply_session(index))?.window().transmitted();
+        sender.transmitted = sender.transmitted.max(transmitted);
         Some(())
     }
 

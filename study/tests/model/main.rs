@@ -16,7 +16,7 @@ mod world;
 
 use lamq_protocol::Level;
 use lamq_proves::proves;
-use setup::{Bug, Disturbance, Exit, Setup};
+use setup::{Bug, Channel, Disturbance, Exit, Setup};
 use stateright::{Checker, HasDiscoveries, Model};
 
 /// What a search found.
@@ -101,7 +101,7 @@ fn bytes_may_be_scarcer_than_slots() {
 #[proves("RDV-1")]
 #[test]
 fn a_receiver_may_have_no_capacity() {
-    let setup = Setup { rendezvous: true, exits: &[Exit::SenderDies], ..Setup::SMALL };
+    let setup = Setup { channel: Channel::WithoutCapacity, exits: &[Exit::SenderDies], ..Setup::SMALL };
     holds(setup, &["no credit", "all is delivered, and both sides know"], 4_657);
 }
 
@@ -109,8 +109,16 @@ fn a_receiver_may_have_no_capacity() {
 #[test]
 fn a_receiver_without_capacity_may_lose_any_frame() {
     let disturbance = Some(Disturbance::Drop);
-    let setup = Setup { rendezvous: true, messages: 2, disturbance, lossy: true, ..Setup::SMALL };
+    let setup = Setup { channel: Channel::WithoutCapacity, messages: 2, disturbance, lossy: true, ..Setup::SMALL };
     holds(setup, &["no credit", "all is delivered although the link erred"], 114_844);
+}
+
+#[proves("RSM-1", "RSM-2", "PRO-1")]
+#[test]
+fn a_sender_may_go_on_with_another_receiver() {
+    let situations = ["a message is handed out by two receivers", "all is delivered by two receivers"];
+    let setup = Setup { channel: Channel::Resuming, messages: 2, exits: &[Exit::ReceiverDies], ..Setup::WIDE };
+    holds(setup, &situations, 324_940);
 }
 
 #[test]

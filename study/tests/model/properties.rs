@@ -1,9 +1,9 @@
 //! Laws, which hold in every world, and situations, which a search must have come across to mean anything.
 
 use crate::{
-    setup::{Disturbance, Setup},
+    setup::{Channel, Disturbance, Setup},
     steps::Step,
-    world::{Guest, World, data_of, reply_session},
+    world::{Guest, Sender, World, data_of, reply_session},
 };
 use lamq_protocol::{
     Number,
@@ -89,6 +89,16 @@ fn situations() -> Vec<Property<Setup>> {
             world.disturbed.is_some()
                 && world.senders.iter().all(|sender| sender.guest == Guest::Departed(Departure::Left, last))
         }),
+        Property::sometimes("a message is handed out by two receivers", |_, world| {
+            some(world, |world, index| {
+                let Sender { base, handed_before, .. } = world.senders[index];
+                world.incarnation > 0 && base < handed_before && world.delivered(index) > base
+            })
+        }),
+        Property::sometimes("all is delivered by two receivers", |setup: &Setup, world: &World| {
+            let left = Guest::Departed(Departure::Left, Number::new(setup.messages));
+            world.senders.iter().all(|sender| sender.guest == left && sender.base > Number::NONE)
+        }),
         Property::sometimes("an impossible acknowledgement is found", |_, world| {
             some(world, |world, index| {
                 let found = Some(Ended::PeerViolated(EndReason::Acknowledgement));
@@ -109,7 +119,7 @@ impl Setup {
             let window = |inbound: &Inbound| inbound.window().received().get() - inbound.window().delivered().get();
             let held = world.inbound(index).map_or(0, window);
             let ahead = world.senders[index].accepted.get() - world.delivered(index).get();
-            let keeps_turns = !self.rendezvous || ahead <= 1; // RDV-1
+            let keeps_turns = self.channel != Channel::WithoutCapacity || ahead <= 1; // RDV-1
             keeps_turns && (world.disturbed.is_some() || (frames <= self.slots - 2 && held <= self.window))
         })
     }
@@ -148,7 +158,8 @@ impl Setup {
         every(world, |world, index| match (&world.senders[index].process.core, &world.receiver.core) {
             (Some(_), Some(_)) => self.rests_together(world, index),
             (Some(_), None) => {
-                matches!(ended(world, index), Some(Ended::PeerDied | Ended::Finished | Ended::ClosedByPeer))
+                let is_lost = self.channel == Channel::Resuming && world.outbound(index).is_some_and(Outbound::is_lost);
+                is_lost || matches!(ended(world, index), Some(Ended::PeerDied | Ended::Finished | Ended::ClosedByPeer))
             }
             (None, Some(_)) => world.inbound(index).is_none() && world.senders[index].guest != Guest::Joined,
             (None, None) => true,
@@ -168,6 +179,11 @@ impl Setup {
                 is_delivered() && (is_ready(world, index) || (self.lossy && would_ask(world, index)))
             }
             (Some(Ended::Finished), Guest::Departed(Departure::Left, _)) => is_delivered() && has_no_session(),
+            // Over before the second receiver came, or the first one never answered.
+            (Some(Ended::Finished | Ended::PeerDied), Guest::Unknown) if world.incarnation > 0 => {
+                let sender = &world.senders[index];
+                sender.accepted <= sender.handed_before
+            }
             // SES-3: a violation ends the session on both sides, by name.
             (Some(Ended::Accused(told)), Guest::Departed(Departure::Violated(found), _)) => {
                 told == found && has_no_session()

@@ -26,8 +26,7 @@ pub(crate) struct Setup {
     pub(crate) disturbance: Option<Disturbance>,
     /// Whether the endpoints know that the link may lose frames: then any frame can be disturbed, and they ask again.
     pub(crate) lossy: bool,
-    /// Whether the receiver has no capacity.
-    pub(crate) rendezvous: bool,
+    pub(crate) channel: Channel,
     /// What the shell does wrong.
     pub(crate) bug: Option<Bug>,
 }
@@ -47,12 +46,22 @@ impl Setup {
         exits: &[],
         disturbance: None,
         lossy: false,
-        rendezvous: false,
+        channel: Channel::Plain,
         bug: None,
     };
 
     /// The same with more credit than 3 messages can need, so that nothing but idleness makes the receiver acknowledge.
     pub(crate) const WIDE: Self = Self { slots: 10, room: 10, window: 4096, ..Self::SMALL };
+}
+
+/// What is special about the channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Plain,
+    /// The receiver has no capacity.
+    WithoutCapacity,
+    /// Another receiver may follow on one that died, and the senders go on with it.
+    Resuming,
 }
 
 /// How a process can come to its end before its work is done.

@@ -2,7 +2,7 @@
 //! deaths, and faults of the link.
 
 use crate::{
-    setup::{Bug, Disturbance, Exit, Setup},
+    setup::{Bug, Channel, Disturbance, Exit, Setup},
     world::{Core, Process, World, data_of, index_of},
 };
 use lamq_protocol::session::Outbound;
@@ -56,6 +56,10 @@ pub(crate) enum Step {
     Leave,
     /// A process is killed.
     Die(Who),
+    /// Another receiver takes the place of the one that was killed.
+    Succeed,
+    /// A sender that has lost its receiver finds the other one.
+    Resume(usize),
     /// The [`Disturbance`] of this world, at this place of the inbox.
     Disturb(Who, usize),
 }
@@ -64,6 +68,7 @@ impl Step {
     /// Whether this happens, or not, as somebody pleases. All other steps happen sooner or later if they can.
     pub(crate) const fn is_choice(self) -> bool {
         matches!(self, Self::Send(_) | Self::Flush(_) | Self::Close(_) | Self::Leave | Self::Die(_) | Self::Disturb(..))
+            || matches!(self, Self::Succeed)
             || matches!(self, Self::AnswerTimeout(_))
     }
 }
@@ -73,6 +78,9 @@ impl Setup {
     pub(crate) fn steps(&self, world: &World, steps: &mut Vec<Step>) {
         if let Some(core) = &world.receiver.core {
             self.steps_of_receiver(world, core, steps);
+        }
+        if self.channel == Channel::Resuming && world.receiver.core.is_none() && world.incarnation == 0 {
+            steps.push(Step::Succeed);
         }
         for (index, sender) in world.senders.iter().enumerate() {
             match &sender.process.core {
@@ -95,6 +103,7 @@ impl Setup {
             let reached = inbound.window().current(0);
             reached.processed < reached.delivered
         });
+        let may_die = self.exits.contains(&Exit::ReceiverDies) && world.incarnation == 0;
         let prefetches = self.bug == Some(Bug::Prefetch) && world.prefetched.is_none();
         let possible = [
             (hand.is_none() && inbox.len() > 0, Step::Take),
@@ -108,7 +117,7 @@ impl Setup {
             (asks && !self.auto_process && has_unprocessed, Step::Process),
             (asks && self.exits.contains(&Exit::ReceiverLeaves), Step::Leave),
             (prefetches && core.has_event(), Step::Prefetch),
-            (self.exits.contains(&Exit::ReceiverDies) || world.has_left, Step::Die(Who::Receiver)),
+            (may_die || world.has_left, Step::Die(Who::Receiver)),
         ];
         steps.extend(possible.into_iter().filter_map(|(can, step)| can.then_some(step)));
     }
@@ -118,7 +127,8 @@ impl Setup {
         let is = |what: fn(&Outbound) -> bool| world.outbound(index).is_some_and(what);
         let is_open = is(Outbound::is_open);
         let is_staged = is(|outbound| outbound.window().staged().is_some());
-        let may_mourn = world.receiver.core.is_none() && sender.process.is_drained() && !sender.mourns;
+        let has_died = world.receiver.core.is_none() || sender.faces < world.incarnation;
+        let may_mourn = has_died && sender.process.is_drained() && !sender.mourns;
         let possible = [
             (sender.process.inbox.len() > 0, Step::Read(index)),
             (core.wants_idle_transmit(), Step::Transmit(Who::Sender(index))),
@@ -130,6 +140,7 @@ impl Setup {
             (is_open, Step::Close(index)),
             (self.exits.contains(&Exit::SenderDies) && index >= self.residents, Step::Die(Who::Sender(index))),
             (may_mourn, Step::MournReceiver(index)),
+            (is(Outbound::is_lost) && world.receiver.core.is_some(), Step::Resume(index)),
         ];
         steps.extend(possible.into_iter().filter_map(|(can, step)| can.then_some(step)));
     }

@@ -1,7 +1,7 @@
 //! A world of a few senders and one receiver: the shipping cores, their inboxes, and what their applications saw.
 
 use crate::{
-    setup::{Disturbance, Setup},
+    setup::{Channel, Disturbance, Setup},
     steps::{Step, Who},
 };
 use lamq_protocol::{
@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) disturbed: Option<usize>,
     /// How often somebody has waited too long for an answer.
     pub(crate) timeouts: u8,
+    /// Which receiver it is; there is one successor at most.
+    pub(crate) incarnation: u64,
 }
 
 /// A process; by default a dead one, whose inbox is gone like all else.
@@ -74,6 +76,13 @@ pub(crate) struct Sender {
     /// Whether its core has been told of the receiver's death.
     pub(crate) mourns: bool,
     pub(crate) guest: Guest,
+    /// Which receiver it has to do with.
+    pub(crate) faces: u64,
+    /// The last number that the first receiver's application was handed, once there is a second.
+    pub(crate) handed_before: Number,
+    /// Which receiver opened its session last, and the number before the first one that is sent in it.
+    pub(crate) accepted_by: u64,
+    pub(crate) base: Number,
 }
 
 /// What the receiving application was told of a sender.
@@ -94,7 +103,7 @@ pub(crate) struct Seen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum What {
     Joined,
-    Message { number: Number, is_genuine: bool },
+    Message { number: Number, is_genuine: bool, may_repeat: bool },
     Departed(Departure, Number),
 }
 
@@ -114,43 +123,9 @@ impl World {
 
     /// Nobody has greeted yet.
     fn empty(setup: &Setup) -> Self {
-        let core = |pid: u32| {
-            Core::new(Settings {
-                epoch: Epoch::new(pid.into()).expect("not 0"),
-                pid,
-                slots: setup.slots,
-                window: setup.window,
-                max_sessions: 8,
-                max_message: 8,
-                large_memory: 8,
-                lossy: setup.lossy,
-                auto_process: setup.auto_process,
-                codec: CODEC_RAW,
-                rendezvous: setup.rendezvous,
-                back: BackSettings { level: setup.level, retain: 1 << 20 },
-            })
-        };
         let sender = |index: usize| {
-            let mut core = core(FIRST_SENDER + u32::try_from(index).expect("small"));
-            let settings = SendSettings {
-                frame_size: FRAME_SIZE,
-                level: setup.level,
-                retain: 1 << 20,
-                lossy: setup.lossy,
-                resumes: false,
-            };
-            let inbox = b"/sender".to_vec();
-            let target = Connect {
-                stream: 0,
-                codec: CODEC_RAW,
-                settings,
-                asks_only: false,
-                pid_namespace: 0,
-                inbox,
-                wants_back: false,
-                uid: GREETER.uid,
-            };
-            core.connect(reply_session(index), target);
+            let mut core = core(setup, FIRST_SENDER + u32::try_from(index).expect("small"), 0);
+            core.connect(reply_session(index), target(setup));
             Sender {
                 process: Process { core: Some(core), ..Process::default() },
                 accepted: Number::NONE,
@@ -160,11 +135,15 @@ impl World {
                 is_mourned: false,
                 mourns: false,
                 guest: Guest::Unknown,
+                faces: 0,
+                handed_before: Number::NONE,
+                accepted_by: 0,
+                base: Number::NONE,
             }
         };
         Self {
             senders: (0..setup.senders).map(sender).collect(),
-            receiver: Process { core: Some(core(RECEIVER)), ..Process::default() },
+            receiver: Process { core: Some(core(setup, RECEIVER, 0)), ..Process::default() },
             greeting: None,
             has_left: false,
             oracle: Oracle::new(),
@@ -172,25 +151,54 @@ impl World {
             prefetched: None,
             disturbed: None,
             timeouts: 0,
+            incarnation: 0,
         }
     }
 
     /// What the oracle says of a sender; `complete` if all it accepted must have been delivered by now.
     pub(crate) fn judge(&self, index: usize, complete: bool) -> Verdict {
-        let Sender { accepted, acknowledged, .. } = &self.senders[index];
-        let claims = Claims { sent: accepted.get(), acknowledged: acknowledged.get(), complete };
-        self.oracle.judge(&index, claims)
+        let Sender { accepted, acknowledged, base, .. } = &self.senders[index];
+        let since = |number: &Number| number.get().saturating_sub(base.get());
+        let claims = Claims { sent: since(accepted), acknowledged: since(acknowledged), complete };
+        self.oracle.judge(&self.stream(index), claims)
+    }
+
+    /// What the oracle knows a sender by: each receiver has a history of its own.
+    fn stream(&self, index: usize) -> usize {
+        index + if self.senders[index].accepted_by == 0 { 0 } else { self.senders.len() }
+    }
+
+    /// Another receiver takes the place of the one that has died.
+    pub(crate) fn succeed(&mut self, setup: &Setup) {
+        for index in 0..self.senders.len() {
+            self.senders[index].handed_before = self.delivered(index);
+            self.senders[index].guest = Guest::Unknown;
+        }
+        self.incarnation += 1;
+        self.receiver = Process { core: Some(core(setup, RECEIVER, self.incarnation)), ..Process::default() };
+    }
+
+    /// The present receiver is to get the messages behind `base`. All before must have been handed to the one before it (RSM-1).
+    pub(crate) fn begin(&mut self, index: usize, base: Number) {
+        let sender = &mut self.senders[index];
+        (sender.accepted_by, sender.base) = (self.incarnation, base);
+        self.is_confused |= base > sender.handed_before;
     }
 
     /// The last number handed to the application, as long as what it got is a prefix.
     pub(crate) fn delivered(&self, index: usize) -> Number {
-        Number::new(self.judge(index, false).delivered)
+        self.senders[index].base.after(self.judge(index, false).delivered)
     }
 
     /// The session as its receiver sees it, if both are there.
     pub(crate) fn inbound(&self, index: usize) -> Option<&Inbound> {
-        let session = data_session(index);
+        let session = self.data_session(index);
         self.receiver.core.as_ref()?.senders().find_map(|(id, inbound)| (id == session).then_some(inbound))
+    }
+
+    /// The id of the session for frames from a sender to the present receiver.
+    pub(crate) fn data_session(&self, index: usize) -> SessionId {
+        SessionId::new(FIRST_DATA_SESSION + NEXT_RECEIVER * self.incarnation + index as u64).expect("not 0")
     }
 
     /// The session as its sender sees it, if that lives.
@@ -204,11 +212,14 @@ impl World {
         match (*guest, what) {
             (Guest::Unknown, What::Joined) => *guest = Guest::Joined,
             (Guest::Joined, What::Departed(departure, last)) => *guest = Guest::Departed(departure, last),
-            (Guest::Joined, What::Message { number, is_genuine }) => {
-                self.oracle.delivered(sender, number.get());
+            (Guest::Joined, What::Message { number, is_genuine, may_repeat }) => {
+                let Sender { base, handed_before, .. } = self.senders[sender];
+                let stream = self.stream(sender);
+                self.oracle.delivered(stream, number.get().saturating_sub(base.get()));
                 if !is_genuine {
-                    self.oracle.corrupt(sender);
+                    self.oracle.corrupt(stream);
                 }
+                self.is_confused |= number <= handed_before && !may_repeat; // RSM-2
             }
             _ => self.is_confused = true,
         }
@@ -219,11 +230,13 @@ impl From<Event<Vec<u8>>> for Seen {
     fn from(event: Event<Vec<u8>>) -> Self {
         let (peer, what) = match event {
             Event::Joined { peer } => (peer, What::Joined),
-            Event::Gap { peer, last, .. } => (peer, What::Message { number: last, is_genuine: false }), // nobody drops
+            Event::Gap { peer, last, .. } => {
+                (peer, What::Message { number: last, is_genuine: false, may_repeat: false })
+            } // nobody drops
             Event::Departed { peer, departure, last } => (peer, What::Departed(departure, last)),
-            Event::Message { peer, number, frame, body: at, .. } => {
+            Event::Message { peer, number, may_repeat, frame, body: at, .. } => {
                 let is_genuine = frame[at] == body(index_of(peer.pid), number);
-                (peer, What::Message { number, is_genuine })
+                (peer, What::Message { number, is_genuine, may_repeat })
             }
         };
         Self { sender: index_of(peer.pid), what }
@@ -272,9 +285,47 @@ impl Inbox {
     }
 }
 
+/// The core of a process.
+fn core(setup: &Setup, pid: u32, incarnation: u64) -> Core {
+    Core::new(Settings {
+        epoch: Epoch::new(u64::from(pid) + 100 * incarnation).expect("not 0"),
+        pid,
+        slots: setup.slots,
+        window: setup.window,
+        max_sessions: 8,
+        max_message: 8,
+        large_memory: 8,
+        lossy: setup.lossy,
+        auto_process: setup.auto_process,
+        codec: CODEC_RAW,
+        rendezvous: setup.channel == Channel::WithoutCapacity,
+        back: BackSettings { level: setup.level, retain: 1 << 20 },
+    })
+}
+
+/// How a sender greets.
+pub(crate) fn target(setup: &Setup) -> Connect {
+    let Setup { level, lossy, channel, .. } = *setup;
+    let resumes = channel == Channel::Resuming;
+    let settings = SendSettings { frame_size: FRAME_SIZE, level, retain: 1 << 20, lossy, resumes };
+    Connect {
+        stream: 0,
+        codec: CODEC_RAW,
+        settings,
+        asks_only: false,
+        pid_namespace: 0,
+        inbox: b"/sender".to_vec(),
+        wants_back: false,
+        uid: GREETER.uid,
+    }
+}
+
 const RECEIVER: u32 = 1;
 const FIRST_SENDER: u32 = 2;
 const FIRST_DATA_SESSION: u64 = 101;
+
+/// How far the ids of one receiver's sessions are from those of the next, and those of the sessions with them at the senders.
+const NEXT_RECEIVER: u64 = 50;
 
 /// The sender behind a process id.
 pub(crate) const fn index_of(pid: u32) -> usize {
@@ -286,14 +337,14 @@ pub(crate) fn reply_session(index: usize) -> SessionId {
     SessionId::new(1 + index as u64).expect("not 0")
 }
 
-/// The id of the session for frames from a sender.
-pub(crate) fn data_session(index: usize) -> SessionId {
-    SessionId::new(FIRST_DATA_SESSION + index as u64).expect("not 0")
+/// The id for frames of the second receiver to a sender.
+pub(crate) fn next_reply_session(index: usize) -> SessionId {
+    SessionId::new(NEXT_RECEIVER + 1 + index as u64).expect("not 0")
 }
 
-/// The sender behind an id given by [`data_session`].
+/// The sender behind an id given by [`World::data_session`].
 pub(crate) fn sender_of(session: SessionId) -> usize {
-    usize::try_from(session.get() - FIRST_DATA_SESSION).expect("small")
+    usize::try_from((session.get() - FIRST_DATA_SESSION) % NEXT_RECEIVER).expect("small")
 }
 
 /// The one byte of a message; it tells sender and number.
