@@ -8,7 +8,7 @@ use crate::{
     pump::Driver,
     sync::Arc,
 };
-use lamq_protocol::{Number, SessionId, endpoint::Counters, send::Manner};
+use lamq_protocol::{Number, SessionId, StreamId, endpoint::Counters, send::Manner};
 use session::Session;
 use std::time::Duration;
 
@@ -173,6 +173,12 @@ impl Sender {
     /// The longest message in bytes that the receiver takes (LIM-1).
     pub fn max_message_size(&self) -> usize {
         self.session.max_message_size
+    }
+
+    /// The stream that it sends: with a message's number, what that is known by at both ends and for ever
+    /// ([`Message::id`](crate::Message::id)).
+    pub fn stream(&self) -> StreamId {
+        self.session.stream
     }
 
     /// How many messages were sent that are not known to be delivered. Never waits. When the session is over it says of how many it

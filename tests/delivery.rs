@@ -65,7 +65,8 @@ fn a_delivery_says_who_sent_what_and_when() {
     let second = receiver.recv_delivery_timeout(WATCHDOG).unwrap();
     let uid = std::fs::metadata("/proc/self").unwrap().uid();
     assert_eq!((second.peer().pid, second.peer().uid), (std::process::id(), uid));
-    assert_eq!((second.id().stream, second.id().number), (second.peer().stream, 2));
+    assert_eq!((second.id().stream, second.id().number), (sender.stream(), 2));
+    assert_eq!(second.peer().stream, sender.stream());
     assert_eq!(second.id().to_string(), format!("{}.2", second.peer().stream));
     assert!(first.id() < second.id() && first.lamport() < second.lamport());
     assert_eq!(&*second.into_message(), b"second");

@@ -3,7 +3,7 @@
 use crate::{
     aside::Aside,
     lamport::{Clock, Stamp},
-    number::{Epoch, Number, SessionId},
+    number::{Epoch, Number, SessionId, StreamId},
     send::SendSettings,
     session::Peer,
     session::{Inbound, Outbound},
@@ -138,10 +138,12 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let Settings { lossy, back: BackSettings { level: back_level, retain }, .. } = self.settings;
         let settings =
             SendSettings { frame_size: greeter.frame_size, level: back_level, retain, lossy, resumes: false };
-        let back = Outbound::back(greeting, settings, greeter.uid).map(|outbound| {
-            self.outbound.insert(session, outbound);
-            Back { level: back_level, index: self.next_stream() }
-        });
+        let back = greeting.back.is_some().then(|| Back { level: back_level, index: self.next_stream() });
+        if let Some(Back { index, .. }) = back {
+            let stream = StreamId { epoch: self.settings.epoch, index };
+            let outbound = Outbound::back(greeting, stream, settings, greeter.uid);
+            self.outbound.extend(outbound.map(|outbound| (session, outbound)));
+        }
         let (epoch, pid, terms) = (self.settings.epoch, self.settings.pid, self.terms());
         let welcome = Welcome { data_session: session, epoch, pid, terms, back };
         let peer = Peer { stream: greeting.stream, pid: greeting.pid, uid: greeter.uid };

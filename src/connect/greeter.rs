@@ -63,7 +63,8 @@ impl Greeter {
     /// Returns what it said.
     pub(super) fn greet(&self, builder: &SenderBuilder, outbox: Box<dyn Outbox>) -> io::Result<Connect> {
         let destination = outbox.destination();
-        let (frame_size, uid) = (destination.geometry().frame_size, destination.user());
+        let (frame_size, uid, to) =
+            (destination.geometry().frame_size, destination.user(), destination.owner().epoch_low);
         let pid_namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |data| data.ino());
         let SenderBuilder { level, retain, resume, .. } = *builder;
         let resumes = resume.is_some();
@@ -77,6 +78,7 @@ impl Greeter {
             inbox: self.driver.call(|state| state.mailbox.name().as_str().as_bytes().to_vec()),
             wants_back: self.purpose == Purpose::BothWays,
             uid,
+            to,
         };
         self.driver.call(|state| {
             state.add_peer(self.session, outbox)?;

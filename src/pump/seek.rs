@@ -140,6 +140,7 @@ impl State {
         }
         let destination = outbox.destination();
         (connect.settings.frame_size, connect.uid) = (destination.geometry().frame_size, destination.user());
+        connect.to = destination.owner().epoch_low;
         connect.inbox = self.mailbox.name().as_str().as_bytes().to_vec();
         tracing::debug!(target: "lamq", %name, pid = destination.owner().pid, "greets the next receiver");
         self.add_peer(session, outbox).map_err(system)?;

@@ -8,7 +8,7 @@ use crate::{
     sync::{Arc, AtomicUsize, Mutex, Ordering},
 };
 use lamq_protocol::{
-    Number, SessionId,
+    Number, SessionId, StreamId,
     endpoint::SendRefused,
     send::{Manner, NoRoom, Parcel, Reservation},
     session::{Ended, Outbound},
@@ -20,6 +20,7 @@ use std::time::Duration;
 pub(super) struct Session {
     pub(super) driver: Arc<Driver>,
     pub(super) id: SessionId,
+    pub(super) stream: StreamId,
     pub(super) max_message_size: usize,
     /// Whether a message is handed over while its sender waits (RDV-2).
     pub(super) rendezvous: bool,
@@ -35,14 +36,25 @@ pub(super) struct Session {
 impl Session {
     /// An open session, which nobody else has; `None` if it is gone.
     pub(super) fn of(driver: Arc<Driver>, id: SessionId, linger: Duration) -> Option<Self> {
-        let (max_message_size, rendezvous) = driver.call(|state| {
-            let window = state.core.outbound(id)?.window();
-            let terms = (window.max_message(), window.is_rendezvous());
+        let (stream, max_message_size, rendezvous) = driver.call(|state| {
+            let outbound = state.core.outbound(id)?;
+            let window = outbound.window();
+            let terms = (outbound.stream(), window.max_message(), window.is_rendezvous());
             state.hold(id);
             Some(terms)
         })?;
         let [stalls, dropped] = [(); 2].map(|()| AtomicUsize::new(0));
-        Some(Self { driver, id, max_message_size, rendezvous, linger, closed: Mutex::new(false), stalls, dropped })
+        Some(Self {
+            driver,
+            id,
+            stream,
+            max_message_size,
+            rendezvous,
+            linger,
+            closed: Mutex::new(false),
+            stalls,
+            dropped,
+        })
     }
 
     pub(super) fn stats(&self) -> SenderStats {

@@ -6,6 +6,7 @@ mod conformance;
 mod crowd;
 mod flood;
 mod hostile;
+mod kills;
 mod large;
 mod limits;
 mod names;

@@ -1,6 +1,8 @@
 //! Other processes: this binary again, in a role.
 
-use crate::{conformance, crowd, flood, limits, names, owner, ping, select, trust, typed, wire, world::WATCHDOG};
+use crate::{
+    conformance, crowd, flood, kills, limits, names, owner, ping, select, trust, typed, wire, world::WATCHDOG,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::{Gid, Pid, Uid, geteuid, setgid, setgroups, setuid},
@@ -37,8 +39,10 @@ const ROLES: &[(&str, Role)] = &[
     ("own-as-nobody", trust::own_as_nobody),
     ("produce", flood::produce),
     ("receive", owner::receive),
+    ("receive-reporting", kills::receive_reporting),
     ("row", conformance::row),
     ("send-orders", typed::send_orders),
+    ("send-reporting", kills::send_reporting),
     ("speak", select::speak),
     ("use-as-nobody", trust::use_as_nobody),
 ];
@@ -125,6 +129,11 @@ impl Process {
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
             Err(mpsc::RecvTimeoutError::Timeout) => panic!("process {} says nothing", self.id()),
         }
+    }
+
+    /// The next thing it has said by now.
+    pub(crate) fn line_so_far(&self) -> Option<String> {
+        self.lines.try_recv().ok()
     }
 
     /// What follows `word` in the next line that begins with it.

@@ -143,6 +143,7 @@ fn each_fault_is_counted_under_its_own_name() {
         back: None,
         first: Number::new(1),
         exposed: Number::NONE,
+        to: 0,
         inbox: b"/none".to_vec(),
     };
     let mut wrong_check = close.clone();

@@ -5,7 +5,10 @@ use crate::{
     process::{Process, become_nobody, hear, is_root, say},
     world::{MODE, Name, Raw, dead_pid, wait_until},
 };
-use lamq::{BindError, ConnectError, Distrust, OpenError, Receiver, Sender};
+use lamq::{
+    BindError, ConnectError, Distrust, OpenError, QueueName, Receiver, Sender,
+    link::{Link, Posix},
+};
 use lamq_protocol::{
     Epoch, Level, Number, SessionId, Stamp, StreamId,
     wire::{self, Frame, Greeting, Welcome},
@@ -71,7 +74,7 @@ fn a_sender_writes_to_no_impostor() {
 }
 
 /// Says that it comes from this process. No two have the same stream.
-fn greeting(inbox: &[u8], stream: u32, versions: (u8, u8)) -> Vec<u8> {
+fn greeting(to: u64, inbox: &[u8], stream: u32, versions: (u8, u8)) -> Vec<u8> {
     let greeting = Greeting {
         versions,
         codec: 0,
@@ -83,6 +86,7 @@ fn greeting(inbox: &[u8], stream: u32, versions: (u8, u8)) -> Vec<u8> {
         back: None,
         first: Number::new(1),
         exposed: Number::NONE,
+        to,
         inbox: inbox.to_vec(),
     };
     greeting.encode(Stamp::new(1))
@@ -92,20 +96,24 @@ fn greeting(inbox: &[u8], stream: u32, versions: (u8, u8)) -> Vec<u8> {
 struct Greeted {
     receiver: Receiver,
     inbox: Raw,
+    /// Whom to address.
+    epoch: u64,
     greetings: u32,
 }
 
 impl Greeted {
     fn new(name: &Name) -> Self {
         let receiver = bind(name.as_str()).unwrap();
-        Self { receiver, inbox: Raw::open(name.as_str()).unwrap(), greetings: 0 }
+        let outbox = Posix.open(&QueueName::new(name.as_str()).unwrap()).unwrap();
+        let epoch = outbox.destination().owner().epoch_low;
+        Self { receiver, inbox: Raw::open(name.as_str()).unwrap(), epoch, greetings: 0 }
     }
 
     /// A greeting that it should welcome, and one that it should refuse, if they were true.
     fn greet(&mut self, inbox: &[u8]) {
         for versions in [(1, 1), (2, 3)] {
             self.greetings += 1;
-            assert!(self.inbox.send(&greeting(inbox, self.greetings, versions), 0));
+            assert!(self.inbox.send(&greeting(self.epoch, inbox, self.greetings, versions), 0));
         }
         wait_until("both are counted", || {
             assert!(self.receiver.try_recv().is_err());
@@ -204,7 +212,7 @@ fn users_keep_off_each_others_queues() {
     demand_documented(&bind(name.as_str()).unwrap_err(), name.as_str());
     let mut greeted = Greeted::new(&receiving);
     // Even in the words of the owner.
-    let mut words = greeting(name.as_str().as_bytes(), 1, (1, 1));
+    let mut words = greeting(greeted.epoch, name.as_str().as_bytes(), 1, (1, 1));
     words[28..32].copy_from_slice(&owner.id().to_le_bytes());
     crate::world::seal(&mut words);
     assert!(greeted.inbox.send(&words, 0));

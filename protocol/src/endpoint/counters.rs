@@ -25,6 +25,8 @@ pub struct Counters {
     pub pings: u64,
     /// Greetings not answered because their inbox could not be opened or trusted (GRT-4).
     pub untrusted_greeting: u64,
+    /// Greetings that were meant for an incarnation before us, which left them unread (GRT-8).
+    pub misaddressed: u64,
     /// Greetings of a stream that we know already (GRT-3).
     pub repeated_greeting: u64,
     /// Welcomes for a session that was open already (WEL-2), or that nobody wanted (WEL-3).

@@ -74,6 +74,10 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             self.counters.malformed(Fault::Field); // LAM-4: there is no session to end.
             return None;
         }
+        if greeting.to != self.settings.epoch.low_bits() {
+            self.counters.misaddressed += 1; // GRT-8
+            return None;
+        }
         let asks_only = greeting.level.is_none();
         if let Some(session) = self.session_of(greeting.stream).filter(|_| !asks_only) {
             self.handle_greeting_again(session);

@@ -37,6 +37,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             back: target.wants_back.then(|| self.terms()),
             first: Number::NONE.next(),
             exposed: Number::NONE,
+            to: target.to,
             inbox: target.inbox,
         }
     }

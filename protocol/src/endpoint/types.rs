@@ -132,6 +132,8 @@ pub struct Connect {
     pub wants_back: bool,
     /// The user of the receiver, as the link knows it.
     pub uid: u32,
+    /// The low 40 bits of its epoch, as the link knows them.
+    pub to: u64,
 }
 
 /// Why [`Endpoint::send`](super::Endpoint::send) did not take a message.

@@ -57,6 +57,7 @@ enum SendState {
 /// The sending side of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Outbound {
+    stream: StreamId,
     /// None in a stream back: that was asked for.
     greeting: Option<Greeting>,
     /// The stream that is answered by a stream back.
@@ -69,7 +70,6 @@ pub struct Outbound {
     receiver: Option<Epoch>,
     /// The receiver's user.
     uid: u32,
-
     /// A close that accuses the receiver of a violation, not yet sent (SES-3).
     accusation: Option<EndReason>,
     /// Why the last receiver was lost, until the next one has welcomed us.
@@ -82,6 +82,7 @@ impl Outbound {
     /// A session that will greet a receiver of user `uid` with `greeting`.
     pub fn new(greeting: Greeting, settings: SendSettings, uid: u32) -> Self {
         Self {
+            stream: greeting.stream,
             greeting: Some(greeting),
             back_to: None,
             window: SendWindow::new(settings),
@@ -95,11 +96,12 @@ impl Outbound {
         }
     }
 
-    /// The stream back to whoever sent `greeting`, a process of user `uid` (DPX-1). `None` if it wants none.
-    pub fn back(greeting: &Greeting, settings: SendSettings, uid: u32) -> Option<Self> {
+    /// The `stream` back to whoever sent `greeting`, a process of user `uid` (DPX-1). `None` if it wants none.
+    pub fn back(greeting: &Greeting, stream: StreamId, settings: SendSettings, uid: u32) -> Option<Self> {
         let terms = greeting.back?;
         let mut back = Self::new(greeting.clone(), settings, uid);
         back.greeting = None;
+        back.stream = stream;
         back.back_to = Some(greeting.stream);
         back.state = SendState::Open;
         back.open(greeting.reply_session, greeting.stream.epoch, &terms);
@@ -110,6 +112,11 @@ impl Outbound {
         self.data_session = Some(data_session);
         self.receiver = Some(receiver);
         self.window.open(data_session, terms);
+    }
+
+    /// What we send.
+    pub const fn stream(&self) -> StreamId {
+        self.stream
     }
 
     /// What we sent and what of it is acknowledged.

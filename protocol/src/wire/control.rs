@@ -33,6 +33,8 @@ pub struct Greeting {
     pub first: Number,
     /// The last number of which an earlier receiver may have got something; 0 if there was none.
     pub exposed: Number,
+    /// The low 40 bits of the epoch of whoever is greeted (GRT-8).
+    pub to: u64,
     /// Name of the greeter's inbox: 1 to 255 bytes.
     pub inbox: Vec<u8>,
 }
@@ -131,7 +133,8 @@ mod greeting {
     pub(super) const RESERVED: Range<usize> = 84..88;
     pub(super) const FIRST: Range<usize> = 88..96;
     pub(super) const EXPOSED: Range<usize> = 96..104;
-    pub(super) const NAME: usize = 104;
+    pub(super) const TO: Range<usize> = 104..112;
+    pub(super) const NAME: usize = 112;
     pub(super) const NAME_MAX: usize = 255;
     const _: () = assert!(NAME + NAME_MAX <= super::super::MIN_FRAME_SIZE);
 }
@@ -157,6 +160,7 @@ impl Greeting {
         put(&mut bytes, greeting::NAME_LENGTH, length.to_le_bytes());
         put(&mut bytes, greeting::FIRST, self.first.get().to_le_bytes());
         put(&mut bytes, greeting::EXPOSED, self.exposed.get().to_le_bytes());
+        put(&mut bytes, greeting::TO, self.to.to_le_bytes());
         if let Some(terms) = self.back {
             let rendezvous = if terms.rendezvous { greeting::FLAG_RENDEZVOUS } else { 0 };
             put(&mut bytes, greeting::FLAGS, (greeting::FLAG_BACK | rendezvous).to_le_bytes());
@@ -209,6 +213,7 @@ impl Greeting {
             back,
             first,
             exposed: Number::new(u64_at(bytes, greeting::EXPOSED)),
+            to: u64_at(bytes, greeting::TO),
             inbox: name.to_vec(),
         })
     }

@@ -66,6 +66,7 @@ fn the_greeting_is_what_we_send_and_understand() {
         back: Some(Terms { frame_credit: 8, byte_credit: 65_536, max_message: 1 << 20, rendezvous: false }),
         first: Number::new(1),
         exposed: Number::NONE,
+        to: 0xF4_F5F6_F7F8,
         inbox: b"/lamq.4711.0".to_vec(),
     };
     let encoded = greeting.encode(Stamp::new(5));

@@ -26,6 +26,7 @@ fn greeting() -> Greeting {
         back: None,
         first: Number::new(1),
         exposed: Number::NONE,
+        to: 0xAB,
         inbox: b"/inbox".to_vec(),
     }
 }
@@ -195,9 +196,9 @@ fn greetings() -> impl Strategy<Value = Frame<Vec<u8>>> {
     let versions = (any::<u8>(), any::<u8>()).prop_map(|(a, b)| (a.min(b), a.max(b)));
     let stream = (epoch(), any::<u32>()).prop_map(|(epoch, index)| StreamId { epoch, index });
     let inbox = prop::collection::vec(any::<u8>(), 1..=255);
-    let numbers = (any::<u8>(), any::<u32>(), any::<u64>(), 1_u64.., any::<u64>());
+    let numbers = (any::<u8>(), any::<u32>(), any::<u64>(), 1_u64.., any::<[u64; 2]>());
     (versions, numbers, level, stream, id(), prop::option::of(any_terms()), inbox).prop_map(
-        |(versions, (codec, pid, pid_namespace, first, exposed), level, stream, reply_session, back, inbox)| {
+        |(versions, (codec, pid, pid_namespace, first, [exposed, to]), level, stream, reply_session, back, inbox)| {
             let [first, exposed] = [first, exposed].map(Number::new);
             Frame::Greeting(Greeting {
                 versions,
@@ -210,6 +211,7 @@ fn greetings() -> impl Strategy<Value = Frame<Vec<u8>>> {
                 back,
                 first,
                 exposed,
+                to,
                 inbox,
             })
         },

@@ -273,3 +273,24 @@ fn the_name_in_a_greeting_has_1_to_255_bytes_and_fills_the_frame() {
     net.give_receiver(data(SessionId::new(1).unwrap(), 1, 1, &[b"x"]));
     assert_eq!(net.receiver.counters().unknown_session, 1);
 }
+
+#[proves("GRT-8")]
+#[test]
+fn a_greeting_that_was_meant_for_an_incarnation_before_is_counted_and_not_answered() {
+    let mut net = Net::new(Setup::default());
+    net.connect(0);
+    net.transmit_from_sender(0);
+    net.take_at_receiver(0);
+    let late: Vec<_> = std::iter::from_fn(|| net.receiver.inbox.take()).collect();
+    net.replace_receiver();
+    for frame in late {
+        net.give_receiver(frame);
+    }
+    let counters = net.receiver.counters();
+    assert_eq!((counters.misaddressed, counters.accepted, net.receiver.core.has_event()), (1, 0, false));
+    // Who greets the one that is there is answered.
+    let session = net.senders[0].session;
+    net.senders[0].node.core.forget(session);
+    net.greet(0);
+    assert_eq!(net.recv(), Some(Seen::Joined(0)));
+}

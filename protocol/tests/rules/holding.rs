@@ -5,7 +5,7 @@ use crate::{
     net::{BACK, GREETER, Net, Seen, Setup},
 };
 use lamq_protocol::{
-    Endpoint, Epoch, SessionId, Stamp,
+    Endpoint, SessionId, Stamp,
     endpoint::Settings,
     session::Departure,
     wire::{Ask, EndReason, Shape},
@@ -109,7 +109,7 @@ fn what_waits_for_a_missing_frame_is_let_go_when_the_session_ends() {
     net.take_at_receiver(1);
     let settings = Settings {
         codec: lamq_protocol::endpoint::CODEC_RAW,
-        epoch: Epoch::new(9).unwrap(),
+        epoch: net.receiver.core.epoch(), // the greeting is for it
         pid: 9,
         slots: 10,
         window: 1000,

@@ -106,6 +106,7 @@ fn forged_greeting(reply_session: SessionId) -> impl Strategy<Value = Vec<u8>> {
             back,
             first,
             exposed,
+            to: 0x1_0001, // the receiver of a net
             inbox,
         };
         greeting.encode(Stamp::new(stamp))

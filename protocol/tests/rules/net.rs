@@ -130,6 +130,7 @@ impl Net {
             inbox,
             wants_back: self.setup.channel == Channel::BothWays,
             uid: GREETER.uid,
+            to: self.receiver.core.epoch().low_bits(),
         }
     }
 

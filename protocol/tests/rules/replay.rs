@@ -55,7 +55,8 @@ fn dropped(net: &Net) -> u64 {
     let of = |node: &crate::net::Node| {
         let counters = node.counters();
         assert_eq!((counters.violations, counters.all_faults()), (0, 0));
-        let unneeded = counters.repeated_greeting + counters.repeated_welcome + counters.late_refusals;
+        let unneeded =
+            counters.repeated_greeting + counters.repeated_welcome + counters.late_refusals + counters.misaddressed;
         let old =
             counters.duplicates + counters.stale_acknowledgements + counters.stale_asks + counters.unknown_session;
         old + unneeded + counters.untrusted_greeting

@@ -99,7 +99,8 @@ impl Story {
         }
         let dropped = |net: &Net| {
             let counters = net.senders.get(to).map_or(&net.receiver, |sender| &sender.node).counters();
-            let unneeded = counters.repeated_greeting + counters.repeated_welcome + counters.late_refusals;
+            let unneeded =
+                counters.repeated_greeting + counters.repeated_welcome + counters.late_refusals + counters.misaddressed;
             let old =
                 counters.duplicates + counters.stale_acknowledgements + counters.stale_asks + counters.unknown_session;
             old + unneeded + counters.untrusted_greeting

@@ -32,6 +32,8 @@ pub(super) struct Scenario {
     pub(super) senders: usize,
     /// Of each sender.
     pub(super) messages: u64,
+    /// Which incarnation receives.
+    receiver: Epoch,
     pub(super) lossy: bool,
     /// Of the receiver's inbox, and of each sender's.
     pub(super) slots: usize,
@@ -73,6 +75,7 @@ impl Scenario {
         Self {
             senders,
             messages: settings.messages,
+            receiver: drawn(rng, Epoch::new),
             lossy,
             slots: if rng.bool() { 10 } else { rng.usize(3..10) },
             sender_slots: [1, 2, 3, 5, 10][rng.usize(..5)],
@@ -102,7 +105,7 @@ impl Scenario {
     pub(super) fn core(&self, place: Place, rng: &mut Rng) -> Core {
         let is_receiver = place == RECEIVER;
         Core::new(endpoint::Settings {
-            epoch: drawn(rng, Epoch::new),
+            epoch: if is_receiver { self.receiver } else { drawn(rng, Epoch::new) },
             pid: pid_of(place),
             slots: if is_receiver { self.slots } else { self.sender_slots } as u64,
             window: self.window,
@@ -133,7 +136,8 @@ impl Scenario {
         };
         let inbox = format!("/{place}").into_bytes();
         let (asks_only, wants_back, uid) = (false, false, 0);
-        Connect { stream: 0, codec: CODEC_RAW, settings, asks_only, pid_namespace: 0, inbox, wants_back, uid }
+        let to = self.receiver.low_bits();
+        Connect { stream: 0, codec: CODEC_RAW, settings, asks_only, pid_namespace: 0, inbox, wants_back, uid, to }
     }
 
     /// The length of a message: of every kind, the short ones most often.

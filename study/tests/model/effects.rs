@@ -103,7 +103,8 @@ impl Setup {
             }
             Step::Resume(index) => {
                 world.senders[index].faces = world.incarnation;
-                core_of(world, index)?.resume(reply_session(index), next_reply_session(index), target(self));
+                let target = target(self, world.incarnation);
+                core_of(world, index)?.resume(reply_session(index), next_reply_session(index), target);
             }
             Step::Die(Who::Sender(index)) => {
                 world.senders[index].delivered_at_death = Some(world.delivered(index));
@@ -116,12 +117,9 @@ impl Setup {
     }
 
     fn transmit_from_sender(&self, world: &mut World, index: usize) -> Option<()> {
-        let World { senders, receiver, incarnation, .. } = world;
+        let World { senders, receiver, .. } = world;
         let sender = &mut senders[index];
         let core = sender.process.core.as_mut()?;
-        if receiver.core.is_some() && core.outbound(reply_session(index))?.receiver().is_none() {
-            sender.faces = *incarnation; // it greets for the first time
-        }
         transmit(core, false, |_, priority, frame| self.put(receiver, priority, frame));
         // What left for the receiver before this one has left too.
         let transmitted = core.outbound(reply_session(index))?.window().transmitted();

@@ -125,7 +125,7 @@ impl World {
     fn empty(setup: &Setup) -> Self {
         let sender = |index: usize| {
             let mut core = core(setup, FIRST_SENDER + u32::try_from(index).expect("small"), 0);
-            core.connect(reply_session(index), target(setup));
+            core.connect(reply_session(index), target(setup, 0));
             Sender {
                 process: Process { core: Some(core), ..Process::default() },
                 accepted: Number::NONE,
@@ -288,7 +288,7 @@ impl Inbox {
 /// The core of a process.
 fn core(setup: &Setup, pid: u32, incarnation: u64) -> Core {
     Core::new(Settings {
-        epoch: Epoch::new(u64::from(pid) + 100 * incarnation).expect("not 0"),
+        epoch: epoch(pid, incarnation),
         pid,
         slots: setup.slots,
         window: setup.window,
@@ -303,8 +303,12 @@ fn core(setup: &Setup, pid: u32, incarnation: u64) -> Core {
     })
 }
 
-/// How a sender greets.
-pub(crate) fn target(setup: &Setup) -> Connect {
+fn epoch(pid: u32, incarnation: u64) -> Epoch {
+    Epoch::new(u64::from(pid) + 100 * incarnation).expect("not 0")
+}
+
+/// How a sender greets that receiver.
+pub(crate) fn target(setup: &Setup, incarnation: u64) -> Connect {
     let Setup { level, lossy, channel, .. } = *setup;
     let resumes = channel == Channel::Resuming;
     let settings = SendSettings { frame_size: FRAME_SIZE, level, retain: 1 << 20, lossy, resumes };
@@ -317,6 +321,7 @@ pub(crate) fn target(setup: &Setup) -> Connect {
         inbox: b"/sender".to_vec(),
         wants_back: false,
         uid: GREETER.uid,
+        to: epoch(RECEIVER, incarnation).low_bits(),
     }
 }
 

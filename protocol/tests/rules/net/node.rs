@@ -56,7 +56,7 @@ impl Inbox {
         true
     }
 
-    pub(super) fn take(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn take(&mut self) -> Option<Vec<u8>> {
         self.urgent.pop_front().or_else(|| self.ordered.pop_front())
     }
 }
