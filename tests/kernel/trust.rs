@@ -3,10 +3,10 @@
 use crate::{
     owner::bind,
     process::{Process, become_nobody, hear, is_root, say},
-    world::{MODE, Name, Raw, dead_pid, wait_until},
+    world::{MODE, Name, Raw, WATCHDOG, dead_pid, wait_until},
 };
 use lamq::{
-    BindError, ConnectError, Distrust, OpenError, QueueName, Receiver, Sender,
+    BindError, ConnectError, Distrust, FlushFailure, OpenError, QueueName, Receiver, Sender,
     link::{Link, Posix},
 };
 use lamq_protocol::{
@@ -54,6 +54,28 @@ impl Lookalike {
 
 fn connect(name: &Name) -> ConnectError {
     Sender::builder().wait(Duration::ZERO).connect(name.as_str()).unwrap_err()
+}
+
+#[proves("POS-8", "RSM-3")]
+#[test]
+fn a_sender_that_looks_for_the_next_receiver_passes_impostors_by() {
+    // Several looks; something that must not happen can only be given time.
+    const LOOKS: Duration = Duration::from_millis(40);
+    let name = Name::new("impostor-next");
+    let receiver = || Receiver::builder().slots(3).frame_size(512).bind(name.as_str()).unwrap();
+    let first = receiver();
+    let sender = Sender::builder().linger(Duration::ZERO).resume(WATCHDOG).connect(name.as_str()).unwrap();
+    sender.send("unread").unwrap();
+    drop(first);
+    for impostor in impostors() {
+        let queue = impostor.make(&name);
+        let error = sender.flush_timeout(LOOKS).unwrap_err();
+        assert!(matches!(error.why, FlushFailure::Absent { .. }), "{}: {error}", impostor.what);
+        assert_eq!(queue.waiting(), 0, "{}", impostor.what);
+        name.remove();
+    }
+    let message = receiver().recv_timeout(WATCHDOG).unwrap();
+    assert!(*message == *b"unread" && message.may_repeat());
 }
 
 #[proves("POS-8")]
