@@ -117,6 +117,12 @@ impl SenderBuilder {
     /// wait as for credit. What was not acknowledged as delivered, or at the [level](Self::level) if that is higher, is sent to it
     /// under the same numbers, so that it may be delivered twice: then it is [marked](crate::Message::may_repeat). Default: the
     /// sender ends with its receiver.
+    ///
+    /// A receiver that is killed takes along what it was handed and has not worked on. Where that must come again, too, send at
+    /// [`Level::Processed`]. Room that was [reserved](Sender::reserve) with one receiver is worth nothing with the next (RSM-6). A next
+    /// one that refuses (it is full, it has another codec), that takes no messages as long as one that is to be sent again, or
+    /// that breaks the protocol ends the sender. One that has nothing unacknowledged notices at its next call that the receiver is gone,
+    /// and its patience begins then.
     #[must_use]
     pub fn resume(mut self, patience: Duration) -> Self {
         self.resume = Some(patience);

@@ -58,7 +58,8 @@ impl Endpoint {
 
 impl Receiver {
     /// The endpoint of this receiver, for senders to share: their acknowledgements come to its inbox. They may outlive the receiver;
-    /// but once that is [closed](Self::close) or dropped, no further one can connect.
+    /// but once that is [closed](Self::close) or dropped, no further one can connect, and none can
+    /// [resume](SenderBuilder::resume).
     pub fn endpoint(&self) -> Endpoint {
         Endpoint { driver: Arc::clone(&self.driver) }
     }

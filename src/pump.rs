@@ -21,6 +21,7 @@ use poller::BLOCKED_TICK;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    os::fd::OwnedFd,
 };
 
 mod beacon;
@@ -55,6 +56,8 @@ pub(crate) struct State {
     patience: BTreeMap<SessionId, Patience>,
     /// A call of the system failed, which is to be tried again at the next tick.
     retry_soon: bool,
+    /// Until when, and on which inbox, somebody sleeps at most.
+    planned: Option<(Deadline, Arc<OwnedFd>)>,
     /// Frames that were staged at the keeper's last tick, by their first number.
     staged: Vec<(SessionId, Number)>,
     pub(crate) part: Part,
@@ -107,6 +110,7 @@ impl State {
             epoll,
             patience: BTreeMap::new(),
             retry_soon: false,
+            planned: None,
             staged: Vec::new(),
             progressed: false,
             served: false,
@@ -180,6 +184,7 @@ impl State {
     /// Nobody will ask for this session any more. What it has still to say is said.
     pub(crate) fn let_go(&mut self, session: SessionId) {
         self.seekers.remove(&session);
+        self.core.stop_resuming(session);
         self.held.remove(&session);
         if self.core.outbound(session).is_some_and(|outbound| outbound.ended().is_some()) {
             self.core.forget(session);

@@ -115,7 +115,8 @@ impl Sender {
     /// a message; whether it is this one that it gets nobody waits for.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`SendFailure::Full`].
+    /// As [`send`](Self::send), [`SendFailure::Full`], and [`SendFailure::Absent`] while a sender that
+    /// [resumes](SenderBuilder::resume) has no receiver.
     pub fn try_send<M: AsRef<[u8]>>(&self, message: M) -> Result<u64, SendError<M>> {
         match self.session.send(message.as_ref(), Manner::default(), Some(Duration::ZERO)) {
             Ok(number) => Ok(number.get()),
@@ -127,13 +128,15 @@ impl Sender {
     /// As [`send`](Self::send), no longer than `timeout` (CAL-1).
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`SendFailure::Timeout`].
+    /// As [`send`](Self::send), [`SendFailure::Timeout`], and [`SendFailure::Absent`] if a sender that
+    /// [resumes](SenderBuilder::resume) has no receiver by then. [`SendFailure::Unknown`] if a receiver without capacity has not taken it
+    /// by then.
     pub fn send_timeout<M: AsRef<[u8]>>(&self, message: M, timeout: Duration) -> Result<u64, SendError<M>> {
         self.give(message, Some(timeout))
     }
 
     fn give<M: AsRef<[u8]>>(&self, message: M, timeout: Option<Duration>) -> Result<u64, SendError<M>> {
-        let result = if self.session.rendezvous {
+        let result = if self.session.is_rendezvous() {
             self.hand_over(message.as_ref(), timeout) // RDV-2
         } else {
             self.session.send(message.as_ref(), Manner::default(), timeout)
@@ -172,7 +175,7 @@ impl Sender {
 
     /// The longest message in bytes that the receiver takes (LIM-1).
     pub fn max_message_size(&self) -> usize {
-        self.session.max_message_size
+        self.session.max_message_size()
     }
 
     /// The stream that it sends: with a message's number, what that is known by at both ends and for ever
@@ -198,7 +201,7 @@ impl Sender {
     /// receiver has granted, which shrink and grow with the number of its senders, and on what this one may
     /// [retain](SenderBuilder::retain); [`has_room`](Self::has_room) says whether there is room now.
     pub fn capacity(&self) -> Option<usize> {
-        self.session.rendezvous.then_some(0)
+        self.session.is_rendezvous().then_some(0)
     }
 
     /// Whether [`try_send`](Self::try_send) of a message of `length` bytes would find room at present. Never waits.

@@ -143,3 +143,24 @@ fn the_last_words_of_a_receiver_are_told_again_or_its_absence_is_noticed() {
         drop(kept);
     }
 }
+
+/// The thread that serves an endpoint which receives sleeps already when the message is sent: it has to hear that there is something to
+/// ask for.
+#[proves("RTX-2", "CAL-6")]
+#[test]
+fn a_message_that_is_lost_from_an_endpoint_that_receives_is_sent_again_too() {
+    let space = Memory::new();
+    let losing = || Losing { link: Arc::new(space.clone()), loses: Arc::default(), loses_all: Arc::default() };
+    let bind = |link: &Losing, name| Receiver::builder().link(link.clone()).frame_size(512).bind(name).unwrap();
+    let (here, there) = (losing(), losing());
+    let (own, far) = (bind(&here, "/own"), bind(&there, "/far"));
+    let sender = Sender::builder().endpoint(&own.endpoint()).connect("/far").unwrap();
+    for number in 1..=5_u8 {
+        thread::sleep(Duration::from_millis(40));
+        here.lose_next();
+        sender.send([number]).unwrap();
+        assert!(here.has_lost());
+        assert_eq!(*far.recv_timeout(WATCHDOG).unwrap(), [number]);
+        _ = far.try_recv(); // which acknowledges it
+    }
+}

@@ -298,10 +298,9 @@ impl RecvWindow {
         self.processed() == self.received
     }
 
-    /// Whether the sender knows all there is to know, new credit aside.
+    /// Whether the sender knows that all is received, and has come to its level.
     pub fn is_settled(&self) -> bool {
-        let Acknowledgement { received, delivered, processed, .. } = self.told;
-        (received, delivered, processed) == (self.received, self.delivered, self.received) && self.is_drained()
+        self.told.received == self.received && self.told.at(self.level) == self.received
     }
 
     /// The acknowledgement that is due now, if any, where `share` is this session's part of the inbox (CRD-3) and `idle`

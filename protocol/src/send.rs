@@ -56,8 +56,9 @@ pub struct SendWindow {
     flight: Flight,
     /// To be sent again before all else, to the next incarnation of the receiver.
     backlog: VecDeque<Parcel>,
-    /// The last number that an earlier incarnation may have got.
+    /// The last number that an earlier incarnation may have got, and that one was handed.
     exposed: Number,
+    delivered_before: Number,
     /// The last number given.
     accepted: Number,
     /// How many numbers were given to dropped messages since the last record.
@@ -85,6 +86,7 @@ impl SendWindow {
             flight: Flight::default(),
             backlog: VecDeque::new(),
             exposed: Number::NONE,
+            delivered_before: Number::NONE,
             accepted: Number::NONE,
             dropped: 0,
             known: Acknowledgement::default(),
@@ -301,6 +303,10 @@ impl SendWindow {
         self.settings.resumes
     }
 
+    pub(crate) const fn stop_resuming(&mut self) {
+        self.settings.resumes = false;
+    }
+
     /// At which level a frame need not be kept (ACK-7): to be sent to the next receiver it is kept until it is delivered.
     fn kept_until(&self) -> Level {
         let SendSettings { level, resumes, .. } = self.settings;
@@ -310,6 +316,11 @@ impl SendWindow {
     /// What the receiver last acknowledged.
     pub const fn acknowledged(&self) -> &Acknowledgement {
         &self.known
+    }
+
+    /// The last number that is known to have been delivered, by whichever receiver.
+    pub fn delivered(&self) -> Number {
+        self.known.delivered.max(self.delivered_before)
     }
 
     /// The last number acknowledged at the session's level.

@@ -13,7 +13,7 @@ use crate::{
 impl SenderBuilder {
     /// Waits for a receiver on `name` and opens a session with it in both directions (DPX-1): what the other side sends back, by
     /// [`Receiver::sender_to`], comes out of the receiver that is returned. Both ends share one inbox, of the
-    /// geometry and with the settings of `answers`; its link and its name are not used.
+    /// geometry and with the limits, acknowledgements and linger of `answers`; link, spin and codec are the sender's.
     ///
     /// The two directions are streams as any other, and end separately: dropping one end leaves the other as it is (DPX-3). The
     /// returned receiver is finite: it ends when the other side has left, or died, and all that came before has been handed out.

@@ -46,6 +46,9 @@ const RETRY_TICK: Duration = Duration::from_millis(10);
 /// How often to look whether a peer is still there whose inbox has no room: nothing rings when it leaves and its process lives on.
 pub(super) const BLOCKED_TICK: Duration = Duration::from_millis(250);
 
+/// How much too late a sleeper may wake up.
+const SLACK: Duration = Duration::from_millis(1);
+
 /// How long a message may be staged, give or take as much again (DAT-6).
 const STAGE_TICK: Duration = Duration::from_millis(1);
 
@@ -113,7 +116,17 @@ impl World<State> for Poller {
         let look = (!state.blocked.is_empty()).then_some(BLOCKED_TICK);
         let ticks = [retry, look, state.next_ask(), state.next_seek(), state.next_end_of_want()];
         let again = ticks.into_iter().flatten().min();
-        Plan { again, inbox: state.mailbox.descriptor() }
+        let inbox = state.mailbox.descriptor();
+        state.planned = Some((again.map_or(Deadline::Never, Deadline::after), Arc::clone(&inbox)));
+        Plan { again, inbox }
+    }
+
+    fn is_outdated(&self, state: &mut State) -> bool {
+        let next = [state.next_ask(), state.next_seek(), state.next_end_of_want()].into_iter().flatten().min();
+        let Some((until, inbox)) = &state.planned else { return false };
+        // The same time, computed anew, is not quite the same.
+        let earlier = next.is_some_and(|next| Deadline::after(next + SLACK) < *until);
+        earlier || !Arc::ptr_eq(inbox, &state.mailbox.descriptor())
     }
 
     fn take_progress(&self, state: &mut State) -> bool {

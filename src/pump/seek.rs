@@ -99,7 +99,9 @@ impl State {
         }
         let is_lost = outbound.is_lost();
         let until = *seeker.until.get_or_insert_with(|| Deadline::after(seeker.patience));
-        if until.has_passed() {
+        // An inbox that is shared cannot be had anew: nobody could answer there.
+        let is_deaf = is_lost && seeker.own.is_none() && !self.mailbox.is_named();
+        if until.has_passed() || is_deaf {
             self.core.give_up(session); // RSM-3
             self.remove_peer(session);
             return true;
@@ -125,6 +127,9 @@ impl State {
                 }
             },
             Err(OpenError::Absent) => {}
+            Err(OpenError::Limit(limit)) => {
+                tracing::warn!(target: "lamq", %name, %limit, "the next receiver cannot be greeted, it is tried again");
+            }
             Err(error) => tracing::debug!(target: "lamq", %name, %error, "no receiver yet"),
         }
         false
@@ -153,12 +158,13 @@ impl State {
         let is_over = self.core.outbound(session).is_none_or(|outbound| outbound.ended().is_some());
         let Some(seeker) = self.seekers.get_mut(&session) else { return };
         (seeker.until, seeker.next_look) = (None, Deadline::Now);
-        if is_over {
-            return;
+        if !is_over {
+            seeker.found += 1;
+            tracing::info!(target: "lamq", name = %seeker.receiver, "goes on with the next receiver");
         }
-        seeker.found += 1;
-        tracing::info!(target: "lamq", name = %seeker.receiver, "goes on with the next receiver");
+        // POS-10
         if seeker.own.is_some()
+            && self.mailbox.is_named()
             && let Err(error) = self.mailbox.unlink()
         {
             tracing::warn!(target: "lamq", %error, "cannot remove the queue");

@@ -118,8 +118,9 @@ impl ReceiverBuilder {
 
     /// A channel without capacity: each message is handed over while its sender waits. A sender may transmit only while the
     /// application asks for a message and has not got one since, one at a time (RDV-1), and its [`send`](crate::Sender::send) and
-    /// [`send_timeout`](crate::Sender::send_timeout) return when the application has the message (RDV-2). Default: the capacity is
-    /// the [window](Self::window).
+    /// [`send_timeout`](crate::Sender::send_timeout) return when the application has the message (RDV-2); the other ways to send do not
+    /// wait for that. A call that found nothing, also in time, has asked: each sender may then transmit one message, which waits for
+    /// the next call, as its sender does. Default: the capacity is the [window](Self::window).
     ///
     /// # Examples
     /// ```

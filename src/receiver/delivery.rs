@@ -14,7 +14,8 @@ use std::{fmt, ops::Deref, time::Duration};
 ///
 /// It dereferences to the message. It may go to another thread, and be acknowledged in any order: what its sender is told is the
 /// last number up to which all are processed (ACK-9). Dropped without `ack` it stays unprocessed, and with it, for its sender, all
-/// that come after it, until [`Receiver::acknowledge`] or the end of the receiver.
+/// that come after it, until [`Receiver::acknowledge`] or the end of the receiver. The session of a sender of level
+/// [`Processed`](crate::Level::Processed) stays until then, or until its process ends.
 #[must_use = "its sender does not learn that it was processed before `ack`"]
 pub struct Delivery<M = Message> {
     message: M,
@@ -36,7 +37,7 @@ impl<M> Delivery<M> {
     /// with the next acknowledgement, within some 10 ms (CAL-6).
     ///
     /// # Errors
-    /// [`NotHeard`]: the sender is gone, or the receiver was closed or dropped. What became of the message in the eyes of the sender
+    /// [`NotHeard`]: the sender is known to be gone, or the receiver was closed or dropped. What became of the message in the eyes of the sender
     /// was settled then: it knows of it as delivered at most.
     pub fn ack(self) -> Result<(), NotHeard> {
         let heard = self.driver.upgrade().is_some_and(|driver| {

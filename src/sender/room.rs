@@ -32,7 +32,8 @@ impl Permit {
     /// Sends a message, without waiting for room.
     ///
     /// # Errors
-    /// [`SendError`] with the message: it is longer than what was reserved, or the session is over.
+    /// [`SendError`] with the message: it is longer than what was reserved, or the session is over. If another receiver has taken the place
+    /// of the one that granted the room, it is as a [`try_send`](Sender::try_send) (RSM-6).
     pub fn send<M: AsRef<[u8]>>(mut self, message: M) -> Result<u64, SendError<M>> {
         let manner = Manner { awaited: false, reserved: self.reservation.take() };
         let result = self.session.send(message.as_ref(), manner, Some(Duration::ZERO));
@@ -56,7 +57,8 @@ impl fmt::Debug for Permit {
 
 impl Sender {
     /// Sends a message if there is room within `patience`, and drops it if not. What is dropped has a number too, is counted in
-    /// [`stats`](Sender::stats), and the receiver is told of the gap in its place (DRP-1): nothing is lost in silence.
+    /// [`stats`](Sender::stats), and the receiver is told of the gap in its place (DRP-1): nothing is lost in silence. It does not wait for
+    /// the delivery, not even with a receiver without [capacity](crate::ReceiverBuilder::rendezvous).
     ///
     /// # Errors
     /// [`SendError`] with the message: it is too long, or the session is over.
@@ -105,7 +107,7 @@ impl Sender {
     /// As [`reserve`](Self::reserve), if there is room at once (CAL-4).
     ///
     /// # Errors
-    /// As [`reserve`](Self::reserve), and [`SendFailure::Full`].
+    /// As [`reserve`](Self::reserve), [`SendFailure::Full`], and [`SendFailure::Absent`] as [`try_send`](Self::try_send).
     pub fn try_reserve(&self, length: usize) -> Result<Permit, SendFailure> {
         self.permit(length, Some(Duration::ZERO)).map_err(|failure| match failure {
             SendFailure::Timeout => SendFailure::Full,
@@ -116,7 +118,7 @@ impl Sender {
     /// As [`reserve`](Self::reserve), no longer than `timeout` (CAL-1).
     ///
     /// # Errors
-    /// As [`reserve`](Self::reserve), and [`SendFailure::Timeout`].
+    /// As [`reserve`](Self::reserve), [`SendFailure::Timeout`], and [`SendFailure::Absent`] as [`send_timeout`](Self::send_timeout).
     pub fn reserve_timeout(&self, length: usize, timeout: Duration) -> Result<Permit, SendFailure> {
         self.permit(length, Some(timeout))
     }

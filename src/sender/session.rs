@@ -21,9 +21,10 @@ pub(super) struct Session {
     pub(super) driver: Arc<Driver>,
     pub(super) id: SessionId,
     pub(super) stream: StreamId,
-    pub(super) max_message_size: usize,
-    /// Whether a message is handed over while its sender waits (RDV-2).
-    pub(super) rendezvous: bool,
+    /// Of the first receiver; as long as there can be no other these hold.
+    max_message_size: usize,
+    rendezvous: bool,
+    resumes: bool,
     linger: Duration,
     /// Whether somebody has closed it, and knows what came of it.
     closed: Mutex<bool>,
@@ -36,10 +37,10 @@ pub(super) struct Session {
 impl Session {
     /// An open session, which nobody else has; `None` if it is gone.
     pub(super) fn of(driver: Arc<Driver>, id: SessionId, linger: Duration) -> Option<Self> {
-        let (stream, max_message_size, rendezvous) = driver.call(|state| {
+        let (stream, max_message_size, rendezvous, resumes) = driver.call(|state| {
             let outbound = state.core.outbound(id)?;
             let window = outbound.window();
-            let terms = (outbound.stream(), window.max_message(), window.is_rendezvous());
+            let terms = (outbound.stream(), window.max_message(), window.is_rendezvous(), window.resumes());
             state.hold(id);
             Some(terms)
         })?;
@@ -50,6 +51,7 @@ impl Session {
             stream,
             max_message_size,
             rendezvous,
+            resumes,
             linger,
             closed: Mutex::new(false),
             stalls,
@@ -66,7 +68,7 @@ impl Session {
                 SenderStats {
                     sent: window.accepted().get(),
                     received: known.received.get(),
-                    delivered: known.delivered.get(),
+                    delivered: window.delivered().get(),
                     processed: known.processed.get(),
                     dropped: self.dropped.load(Ordering::Relaxed) as u64,
                     stalls: self.stalls.load(Ordering::Relaxed) as u64,
@@ -77,10 +79,25 @@ impl Session {
         })
     }
 
+    /// The longest message that the receiver takes.
+    pub(super) fn max_message_size(&self) -> usize {
+        let now = |state: &mut State| Some(state.core.outbound(self.id)?.window().max_message());
+        let now = self.resumes.then(|| self.driver.call(now)).flatten();
+        now.unwrap_or(self.max_message_size)
+    }
+
+    /// Whether a message is handed over while its sender waits (RDV-2).
+    pub(super) fn is_rendezvous(&self) -> bool {
+        let now = |state: &mut State| Some(state.core.outbound(self.id)?.window().is_rendezvous());
+        let now = self.resumes.then(|| self.driver.call(now)).flatten();
+        now.unwrap_or(self.rendezvous)
+    }
+
     pub(super) fn has_room(&self, length: usize) -> bool {
         self.driver.call(|state| {
             state.step();
-            length <= self.max_message_size && state.core.has_room(self.id, length)
+            let most = state.core.outbound(self.id).map_or(0, |outbound| outbound.window().max_message());
+            length <= most && state.core.has_room(self.id, length)
         })
     }
 
@@ -192,7 +209,7 @@ impl Session {
         let outcome = self.driver.wait(deadline, |state| {
             state.step();
             let outbound = state.core.outbound(self.id)?;
-            if outbound.window().acknowledged().delivered >= number {
+            if outbound.window().delivered() >= number {
                 return Some(Ok(()));
             }
             outbound.ended().map(|why| Err(FlushFailure::Disconnected(Disconnected { why })))

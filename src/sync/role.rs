@@ -36,6 +36,10 @@ pub(crate) trait World<S> {
     /// Shows to whoever sleeps elsewhere what steps have left: the lock is about to be given up.
     fn show(&self, state: &S);
 
+    /// Whether whoever sleeps in the kernel, by the plan that was prepared last, would wake up too late, or sleeps on what is not there
+    /// any more.
+    fn is_outdated(&self, state: &mut S) -> bool;
+
     /// Whether something is left to say that no call need say.
     fn is_unsaid(&self, state: &S) -> bool;
 
@@ -109,7 +113,7 @@ impl<S> Role<S> {
     pub(crate) fn call<R>(&self, world: &impl World<S>, step: impl FnOnce(&mut S) -> R) -> (R, KeeperWanted) {
         let mut inner = self.inner.lock();
         let result = step(&mut inner.state);
-        if world.take_progress(&mut inner.state) {
+        if world.take_progress(&mut inner.state) || (inner.held && world.is_outdated(&mut inner.state)) {
             self.wake_others(&mut inner, world);
         }
         world.show(&inner.state);
@@ -135,7 +139,7 @@ impl<S> Role<S> {
             }
             if inner.held {
                 // Only for news: to interrupt the holder each time one parks would never end.
-                if world.take_progress(&mut inner.state) {
+                if world.take_progress(&mut inner.state) || world.is_outdated(&mut inner.state) {
                     self.wake_others(&mut inner, world);
                 }
                 inner.parked += 1;

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     lamport::Stamp,
     number::{FrameNumber, SessionId, StreamId},
-    session::{Departure, Ended},
+    session::{Departure, Ended, Outbound},
     wire::{
         self, Acknowledgement, Ask, Close, DataFrame, EndReason, Fault, Frame, Greeting, Refusal, RefusalReason,
         Welcome,
@@ -237,9 +237,8 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// Returns whether we have that session.
     fn handle_reply(&mut self, session: SessionId, stamp: Stamp, reply: Reply) -> bool {
         let Settings { window, lossy, .. } = self.settings;
-        let Some(outbound) = self.outbound.get_mut(&session).filter(|outbound| outbound.ended().is_none()) else {
-            return false;
-        };
+        let is_there = |outbound: &&mut Outbound| outbound.ended().is_none() && !outbound.is_lost();
+        let Some(outbound) = self.outbound.get_mut(&session).filter(is_there) else { return false };
         let mut back = None;
         if self.clock.is_plausible(stamp) {
             let accepted = match &reply {

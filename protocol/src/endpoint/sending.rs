@@ -69,6 +69,14 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         }
     }
 
+    /// Nobody will look for another receiver, now or later: a lost session is over.
+    pub fn stop_resuming(&mut self, session: SessionId) {
+        if let Some(outbound) = self.outbound.get_mut(&session) {
+            outbound.stop_resuming();
+            self.touch(session);
+        }
+    }
+
     /// Accepts a message for sending.
     ///
     /// # Errors

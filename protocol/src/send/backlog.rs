@@ -51,6 +51,7 @@ impl SendWindow {
         let base = self.settled_for_good();
         let (parcels, gap) = self.unacknowledged_and_gap(base);
         self.exposed = self.exposed();
+        self.delivered_before = self.delivered();
         self.backlog = parcels.into();
         self.dropped += gap;
         self.flight = Flight::default();

@@ -24,6 +24,8 @@ pub enum NoRoom {
 #[must_use = "what is set aside nobody else can use until it is given back"]
 pub struct Reservation {
     length: usize,
+    /// Which receiver granted it: with another one it is worth nothing (RSM-6).
+    receiver: u64,
 }
 
 impl Reservation {
@@ -38,6 +40,8 @@ impl Reservation {
 pub(super) struct Spent {
     pub(super) frames: u64,
     pub(super) bytes: u64,
+    /// How many receivers there were before this one.
+    receiver: u64,
     /// Frames and bytes that are set aside.
     reserved: (u64, u64),
     /// The byte credit that was asked for, and is needed still; 0 for none.
@@ -53,14 +57,19 @@ pub(super) struct Spent {
 }
 
 impl Spent {
-    /// A new receiver has granted nothing yet, and nothing was used but what is set aside.
+    /// A new receiver has granted nothing yet; what was set aside was the old one's.
     pub(super) fn restart(&mut self) {
-        *self = Self { reserved: self.reserved, large: self.large, ..Self::default() };
+        *self = Self { receiver: self.receiver + 1, large: self.large, ..Self::default() };
     }
 
-    pub(super) const fn give_back(&mut self, Reservation { length }: Reservation) {
+    /// Whether it was worth something.
+    pub(super) const fn give_back(&mut self, Reservation { length, receiver }: Reservation) -> bool {
+        if receiver != self.receiver {
+            return false;
+        }
         self.reserved.0 -= 1;
         self.reserved.1 -= length as u64;
+        true
     }
 }
 
@@ -81,7 +90,7 @@ impl SendWindow {
         self.spent.reserved.0 += 1;
         self.spent.reserved.1 += length as u64;
         self.spend(0);
-        Ok(Reservation { length })
+        Ok(Reservation { length, receiver: self.spent.receiver })
     }
 
     /// Room that was set aside is not needed.
@@ -110,7 +119,9 @@ impl SendWindow {
     /// The byte credit that was asked for, if nobody waits for it: somebody may come back for it, or not. Then
     /// [`end_want`](Self::end_want) must follow.
     pub fn wants_idly(&self) -> Option<u64> {
-        (self.spent.wanted > 0 && self.spent.large.is_none()).then_some(self.spent.wanted)
+        // What is to be sent again waits without a call.
+        let waits = self.spent.large.is_some() || !self.backlog.is_empty();
+        (self.spent.wanted > 0 && !waits).then_some(self.spent.wanted)
     }
 
     /// Nobody needs the credit that was asked for (LRG-5): others wait for what it takes.
@@ -144,11 +155,11 @@ impl SendWindow {
     /// Takes a reservation for a message of `length` bytes; whether there was one.
     pub(super) fn redeem(&mut self, reserved: Option<Reservation>, length: usize) -> Result<bool, NoRoom> {
         let Some(reservation) = reserved else { return Ok(false) };
-        self.spent.give_back(reservation);
+        let paid = self.spent.give_back(reservation);
         if length > reservation.length {
             return Err(NoRoom::TooLong { length, limit: reservation.length });
         }
-        Ok(true)
+        Ok(paid)
     }
 
     pub(super) fn check_room(&mut self, length: usize, fits: bool, paid: bool) -> Result<(), NoRoom> {

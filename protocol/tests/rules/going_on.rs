@@ -9,6 +9,7 @@ use lamq_protocol::{
     endpoint::SendRefused,
     send::NoRoom,
     session::{Departure, Ended},
+    wire::{Frame, decode},
 };
 use lamq_proves::proves;
 
@@ -104,4 +105,42 @@ fn who_has_only_its_close_to_say_looks_for_nobody() {
     assert!(net.senders[0].outbound().is_lost());
     net.close(0);
     assert_eq!(net.ended(0), Some(Ended::Finished));
+}
+
+#[proves("RSM-1", "FRM-2")]
+#[test]
+fn late_words_are_of_no_session_also_before_the_next_receiver_is_found() {
+    let mut net = resuming(&Setup { lossy: true, ..Setup::default() });
+    send(&mut net, 1..=4);
+    net.flush(0);
+    net.pump();
+    assert!(net.recv().is_some());
+    net.transmit_from_receiver(true);
+    net.pump();
+    let is_acknowledgement = |frame: &&Vec<u8>| matches!(decode(frame.as_slice()), Ok((_, Frame::Acknowledgement(_))));
+    let late = net.senders[0].node.handled.iter().rev().find(is_acknowledgement).unwrap().clone();
+    net.receiver.core.leave();
+    net.transmit_from_receiver(true);
+    net.pump();
+    assert!(net.senders[0].outbound().is_lost());
+    net.give_sender(0, late);
+    assert_eq!(net.ended(0), None);
+}
+
+#[proves("RSM-3")]
+#[test]
+fn who_will_not_look_for_another_receiver_ends_with_this_one() {
+    for lost_before in [true, false] {
+        let mut net = resuming(&Setup::default());
+        send(&mut net, 1..=1);
+        let session = net.senders[0].session;
+        if lost_before {
+            net.replace_receiver();
+        }
+        net.senders[0].node.core.stop_resuming(session);
+        assert_eq!(net.ended(0).is_some(), lost_before);
+        net.replace_receiver();
+        assert_eq!(net.ended(0), Some(Ended::PeerDied));
+        assert_eq!(net.senders[0].node.core.lost().count(), 0);
+    }
 }

@@ -127,3 +127,23 @@ fn an_acknowledgement_that_nobody_hears_says_so() {
     net.transmit_from_receiver(true);
     assert!(!net.receiver.core.process(session, Number::new(number)), "the session is gone");
 }
+
+/// Whoever waits for less does not care, and its session takes a place and descriptors.
+#[proves("CLO-2")]
+#[test]
+fn a_session_that_its_sender_has_left_waits_for_no_more_than_the_senders_level() {
+    for (level, waits) in [(Level::Received, false), (Level::Delivered, false), (Level::Processed, true)] {
+        let mut net = Net::greeted(Setup { level, ..Setup::default() });
+        net.send(0, "x").unwrap();
+        net.close(0);
+        let (session, number) = next_delivery(&mut net).unwrap();
+        while net.receiver.core.next_delivery().is_some() {}
+        net.transmit_from_receiver(true);
+        net.pump();
+        net.transmit_from_receiver(true);
+        assert_eq!(net.receiver.core.senders().len(), usize::from(waits), "{level:?}");
+        assert_eq!(net.receiver.core.process(session, Number::new(number)), waits);
+        net.transmit_from_receiver(true);
+        assert_eq!(net.receiver.core.senders().len(), 0);
+    }
+}

@@ -117,10 +117,10 @@ impl<S> Role<S> {
     /// A call ends: wakes the keeper if it sleeps and has something to do now.
     pub(super) fn end_call(&self, inner: &mut Inner<S>, world: &impl World<S>) -> KeeperWanted {
         inner.calls = inner.calls.wrapping_add(u64::from(world.take_served(&mut inner.state)));
-        // Asleep in the kernel, the keeper sees what comes, but not what a call has left.
+        // Asleep in the kernel, the keeper sees what comes, but not what a call has left, nor what is to be done earlier now.
         let wanted = match inner.keeper {
             Place::Absent | Place::Parked => world.is_unsaid(&inner.state) || world.is_awaiting(&inner.state),
-            Place::Watching => world.is_unsaid(&inner.state),
+            Place::Watching => world.is_unsaid(&inner.state) || world.is_outdated(&mut inner.state),
             Place::Ticking | Place::Stopped => false,
         };
         match inner.keeper {

@@ -69,6 +69,10 @@ impl World<Taken> for Arc<Kernel> {
 
     fn plan(&self, _: &mut Taken) {}
 
+    fn is_outdated(&self, _: &mut Taken) -> bool {
+        false
+    }
+
     fn take_progress(&self, taken: &mut Taken) -> bool {
         std::mem::take(&mut taken.progressed)
     }

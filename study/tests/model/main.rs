@@ -70,14 +70,14 @@ fn either_side_may_die_at_any_moment() {
         "a death is told behind what was read after it",
         "the receiver's death leaves messages in doubt",
     ];
-    holds(setup, &situations, 727_897);
+    holds(setup, &situations, 678_449);
 }
 
 #[proves("PRO-2", "CLO-5")]
 #[test]
 fn the_receiver_may_leave_at_any_moment() {
     let situations = ["all is delivered, and both sides know", "the receiver leaves in the middle"];
-    holds(Setup { messages: 2, exits: &[Exit::ReceiverLeaves], ..Setup::WIDE }, &situations, 61_045);
+    holds(Setup { messages: 2, exits: &[Exit::ReceiverLeaves], ..Setup::WIDE }, &situations, 58_824);
 }
 
 #[test]
@@ -89,20 +89,20 @@ fn a_sender_may_wait_until_its_messages_are_processed() {
 #[proves("ACK-3")]
 #[test]
 fn an_idle_receiver_leaves_nothing_unacknowledged() {
-    holds(Setup::WIDE, &["two messages in a frame", "all is delivered, and both sides know"], 425_326);
+    holds(Setup::WIDE, &["two messages in a frame", "all is delivered, and both sides know"], 412_080);
 }
 
 #[proves("CRD-4")]
 #[test]
 fn bytes_may_be_scarcer_than_slots() {
-    holds(Setup { window: 2, ..Setup::WIDE }, &["no credit", "all is delivered, and both sides know"], 110_466);
+    holds(Setup { window: 2, ..Setup::WIDE }, &["no credit", "all is delivered, and both sides know"], 106_542);
 }
 
 #[proves("RDV-1")]
 #[test]
 fn a_receiver_may_have_no_capacity() {
     let setup = Setup { channel: Channel::WithoutCapacity, exits: &[Exit::SenderDies], ..Setup::SMALL };
-    holds(setup, &["no credit", "all is delivered, and both sides know"], 4_657);
+    holds(setup, &["no credit", "all is delivered, and both sides know"], 4_435);
 }
 
 #[proves("RDV-1", "RTX-2")]
@@ -118,13 +118,13 @@ fn a_receiver_without_capacity_may_lose_any_frame() {
 fn a_sender_may_go_on_with_another_receiver() {
     let situations = ["a message is handed out by two receivers", "all is delivered by two receivers"];
     let setup = Setup { channel: Channel::Resuming, messages: 2, exits: &[Exit::ReceiverDies], ..Setup::WIDE };
-    holds(setup, &situations, 310_005);
+    holds(setup, &situations, 297_184);
 }
 
 #[test]
 fn inboxes_may_be_full_at_any_moment() {
     let situations = ["all is delivered, and both sides know", "a death is told behind what was read after it"];
-    holds(Setup { room: 1, exits: &[Exit::SenderDies], ..Setup::SMALL }, &situations, 60_727);
+    holds(Setup { room: 1, exits: &[Exit::SenderDies], ..Setup::SMALL }, &situations, 60_378);
 }
 
 #[proves("PRO-3")]
@@ -132,28 +132,28 @@ fn inboxes_may_be_full_at_any_moment() {
 fn one_of_two_senders_may_die_at_any_moment() {
     let setup = Setup { senders: 2, residents: 1, messages: 1, room: 1, exits: &[Exit::SenderDies], ..Setup::SMALL };
     let situations = ["all is delivered, and both sides know", "a death leaves a strict prefix"];
-    holds(setup, &situations, 979_452);
+    holds(setup, &situations, 882_389);
 }
 
 #[proves("DAT-3")]
 #[test]
 fn a_frame_that_comes_twice_does_no_harm() {
     let setup = Setup { messages: 2, disturbance: Some(Disturbance::Double), ..Setup::SMALL };
-    holds(setup, &["no credit", "all is delivered, and both sides know"], 131_016);
+    holds(setup, &["no credit", "all is delivered, and both sides know"], 120_845);
 }
 
 #[proves("RTX-1", "RTX-3", "PRO-1")]
 #[test]
 fn a_frame_that_somebody_else_took_is_sent_again_when_the_next_arrives() {
     let situations = ["a frame waits for one before it", "all is delivered although the link erred"];
-    holds(Setup { disturbance: Some(Disturbance::Drop), ..Setup::SMALL }, &situations, 174_626);
+    holds(Setup { disturbance: Some(Disturbance::Drop), ..Setup::SMALL }, &situations, 165_709);
 }
 
 #[proves("RTX-1", "RTX-3", "PRO-1")]
 #[test]
 fn a_frame_that_is_overtaken_is_waited_for() {
     let situations = ["a frame waits for one before it", "all is delivered although the link erred"];
-    holds(Setup { disturbance: Some(Disturbance::Swap), ..Setup::SMALL }, &situations, 352_155);
+    holds(Setup { disturbance: Some(Disturbance::Swap), ..Setup::SMALL }, &situations, 330_930);
 }
 
 #[proves("PRO-3")]
@@ -161,7 +161,7 @@ fn a_frame_that_is_overtaken_is_waited_for() {
 fn a_frame_that_is_lost_disturbs_no_other_session() {
     let disturbance = Some(Disturbance::Drop);
     let setup = Setup { senders: 2, residents: 2, messages: 1, disturbance, ..Setup::SMALL };
-    holds(setup, &["a frame waits for one before it"], 791_815);
+    holds(setup, &["a frame waits for one before it"], 589_637);
 }
 
 #[proves("RTX-2", "PRO-1", "CLO-2")]
@@ -189,7 +189,7 @@ fn a_lossy_link_may_double_any_frame() {
 #[test]
 fn a_forged_acknowledgement_ends_the_session_by_name() {
     let setup = Setup { messages: 2, disturbance: Some(Disturbance::Forge), ..Setup::SMALL };
-    holds(setup, &["an impossible acknowledgement is found"], 115_744);
+    holds(setup, &["an impossible acknowledgement is found"], 108_655);
 }
 
 #[test]

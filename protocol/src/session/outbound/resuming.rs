@@ -11,7 +11,7 @@ impl Outbound {
 
     /// Why the receiver was lost, as long as no other has welcomed us.
     pub const fn seeks(&self) -> Option<Ended> {
-        self.lost
+        if self.ended().is_some() { None } else { self.lost }
     }
 
     /// The next receiver was found, and is to be greeted (RSM-1).
@@ -32,9 +32,15 @@ impl Outbound {
 
     /// No other receiver has welcomed us (RSM-3).
     pub(crate) fn give_up(&mut self) {
-        if let Some(why) = self.lost {
+        if let Some(why) = self.seeks() {
             self.state = SendState::Ended(why);
         }
+    }
+
+    /// Nobody will look for another receiver, now or later.
+    pub(crate) fn stop_resuming(&mut self) {
+        self.window.stop_resuming();
+        self.give_up();
     }
 
     /// Whether nothing is left to say but that it is over.
