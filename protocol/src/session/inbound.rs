@@ -133,9 +133,13 @@ impl Inbound {
 
     /// The greeting came again (GRT-3).
     pub fn handle_greeting_again(&mut self) {
-        if self.is_open() && self.window.expected().before() == FrameNumber::NONE {
+        if self.is_open() && self.has_no_data() {
             self.welcomed = false;
         }
+    }
+
+    fn has_no_data(&self) -> bool {
+        self.window.expected().before() == FrameNumber::NONE
     }
 
     /// The sender closed the session, behind all else that it sent.
@@ -282,6 +286,8 @@ impl Inbound {
         if self.is_gone() {
             return true;
         }
+        // Who has sent data was welcomed: it need not be said again, and must not hold up what is to be answered.
+        self.welcomed |= !self.has_no_data();
         if let Some(welcome) = self.welcome.as_ref().filter(|_| !self.welcomed) {
             let frame = welcome.encode(self.reply_session, clock.now());
             if !link(Priority::Ordered, &frame) {

@@ -294,3 +294,21 @@ fn a_greeting_that_was_meant_for_an_incarnation_before_is_counted_and_not_answer
     net.greet(0);
     assert_eq!(net.recv(), Some(Seen::Joined(0)));
 }
+
+#[proves("GRT-3")]
+#[test]
+fn a_welcome_is_not_said_again_to_who_has_sent_data_meanwhile() {
+    for sends in [false, true] {
+        let mut net = Net::pair();
+        let greeting = net.receiver.handled[0].clone();
+        net.give_receiver(greeting);
+        if sends {
+            net.send(0, "x").unwrap();
+            net.take_at_receiver(1);
+        }
+        net.recv_all();
+        let is_welcome = |frame: &&Vec<u8>| matches!(decode(frame.as_slice()), Ok((_, Frame::Welcome(_))));
+        let welcomes = net.senders[0].node.handled.iter().filter(is_welcome).count();
+        assert_eq!(welcomes, if sends { 1 } else { 2 });
+    }
+}

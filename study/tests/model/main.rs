@@ -110,7 +110,7 @@ fn a_receiver_may_have_no_capacity() {
 fn a_receiver_without_capacity_may_lose_any_frame() {
     let disturbance = Some(Disturbance::Drop);
     let setup = Setup { channel: Channel::WithoutCapacity, messages: 2, disturbance, lossy: true, ..Setup::SMALL };
-    holds(setup, &["no credit", "all is delivered although the link erred"], 114_844);
+    holds(setup, &["no credit", "all is delivered although the link erred"], 109_579);
 }
 
 #[proves("RSM-1", "RSM-2", "PRO-1")]
@@ -139,7 +139,7 @@ fn one_of_two_senders_may_die_at_any_moment() {
 #[test]
 fn a_frame_that_comes_twice_does_no_harm() {
     let setup = Setup { messages: 2, disturbance: Some(Disturbance::Double), ..Setup::SMALL };
-    holds(setup, &["no credit", "all is delivered, and both sides know"], 120_845);
+    holds(setup, &["no credit", "all is delivered, and both sides know"], 114_024);
 }
 
 #[proves("RTX-1", "RTX-3", "PRO-1")]
@@ -168,21 +168,21 @@ fn a_frame_that_is_lost_disturbs_no_other_session() {
 #[test]
 fn a_lossy_link_may_lose_any_frame() {
     let setup = Setup { messages: 2, disturbance: Some(Disturbance::Drop), lossy: true, ..Setup::SMALL };
-    holds(setup, &["a frame waits for one before it", "all is delivered although the link erred"], 914_678);
+    holds(setup, &["a frame waits for one before it", "all is delivered although the link erred"], 893_120);
 }
 
 #[proves("RTX-3", "PRO-1", "CLO-2")]
 #[test]
 fn a_lossy_link_may_swap_any_two_frames() {
     let setup = Setup { messages: 1, disturbance: Some(Disturbance::Swap), lossy: true, ..Setup::SMALL };
-    holds(setup, &["a frame waits for one before it", "all is delivered although the link erred"], 24_061);
+    holds(setup, &["a frame waits for one before it", "all is delivered although the link erred"], 23_383);
 }
 
 #[proves("DAT-3", "PRO-1", "CLO-2")]
 #[test]
 fn a_lossy_link_may_double_any_frame() {
     let setup = Setup { messages: 1, disturbance: Some(Disturbance::Double), lossy: true, ..Setup::SMALL };
-    holds(setup, &["all is delivered although the link erred"], 50_824);
+    holds(setup, &["all is delivered although the link erred"], 45_536);
 }
 
 #[proves("ACK-6", "SES-3")]
