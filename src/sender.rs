@@ -53,7 +53,8 @@ pub struct SenderStats {
     pub stalls: u64,
     /// How often the session went on with another receiver ([`SenderBuilder::resume`]).
     pub resumed: u64,
-    /// Frames that came from the receiver or a stranger, those that were dropped by cause (CAL-5).
+    /// Frames that came from the receiver or a stranger, those that were dropped by cause (CAL-5). An
+    /// [`Endpoint`](crate::Endpoint) counts for all its channels: each of them reports the same.
     pub frames: Counters,
 }
 

@@ -155,9 +155,9 @@ fn a_server_that_goes_ends_both_directions_of_each_client() {
 #[test]
 fn clients_that_do_not_read_hold_up_a_server_that_goes_no_longer_than_its_linger() {
     let space = Memory::new();
-    let linger = Duration::from_millis(400);
+    let linger = Duration::from_secs(1);
     let server = Receiver::builder().link(space.clone()).linger(linger).bind("/server").unwrap();
-    let clients: Vec<_> = (0..8)
+    let clients: Vec<_> = (0..16)
         .map(|_| {
             let builder = Sender::builder().link(space.clone()).linger(Duration::ZERO);
             let client = builder.connect_both_ways("/server", &Receiver::builder().linger(Duration::ZERO)).unwrap();
@@ -169,7 +169,7 @@ fn clients_that_do_not_read_hold_up_a_server_that_goes_no_longer_than_its_linger
     let start = Instant::now();
     drop(server);
     let waited = start.elapsed();
-    assert!(linger <= waited && waited < linger * 4, "{waited:?}");
+    assert!(linger <= waited && waited < linger * 8, "{waited:?}");
     drop(clients);
 }
 

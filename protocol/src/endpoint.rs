@@ -5,8 +5,7 @@ use crate::{
     lamport::{Clock, Stamp},
     number::{Epoch, Number, SessionId, StreamId},
     send::SendSettings,
-    session::Peer,
-    session::{Inbound, Outbound},
+    session::{Inbound, Outbound, Peer},
     wire::{Back, Greeting, Priority, Terms, Welcome},
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -154,7 +153,10 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
 
     /// RTX-4: of the sessions that are kept only for senders that may not know of their end the oldest goes when there are many.
     fn make_place(&mut self) {
-        let spent = self.inbound.iter().filter(|(_, incoming)| self.settings.lossy && incoming.session.is_spent());
+        if !self.settings.lossy {
+            return;
+        }
+        let spent = self.inbound.iter().filter(|(_, incoming)| incoming.session.is_spent());
         let by_age: BTreeSet<_> = spent.map(|(id, incoming)| (incoming.active, *id)).collect();
         if let Some((_, oldest)) = by_age.first().filter(|_| by_age.len() >= SPENT_SESSIONS) {
             self.inbound.remove(oldest);

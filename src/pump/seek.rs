@@ -93,7 +93,7 @@ impl State {
         let (Some(seeker), Some(outbound)) = (self.seekers.get_mut(&session), self.core.outbound(session)) else {
             return false;
         };
-        if outbound.seeks().is_none() || outbound.ended().is_some() {
+        if outbound.seeks().is_none() {
             self.stop_seeking(session);
             return true;
         }

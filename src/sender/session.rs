@@ -114,7 +114,8 @@ impl Session {
 
     /// Why there is no receiver at present.
     fn lost(&self) -> Option<Ended> {
-        self.driver.call(|state| state.core.outbound(self.id)?.seeks())
+        let now = |state: &mut State| state.core.outbound(self.id)?.seeks();
+        self.resumes.then(|| self.driver.call(now)).flatten()
     }
 
     /// Sets room aside within `timeout`, or however long it takes.

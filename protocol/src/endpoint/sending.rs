@@ -42,12 +42,6 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         }
     }
 
-    /// The sessions whose receiver is gone, and that wait for the next (RSM-1): to be resumed by [`resume`](Self::resume), or
-    /// given up by [`give_up`](Self::give_up).
-    pub fn lost(&self) -> impl Iterator<Item = SessionId> {
-        self.outbound.iter().filter(|(_, outbound)| outbound.is_lost()).map(|(session, _)| *session)
-    }
-
     /// A lost session goes on with the next receiver, who answers under `reply_session`, which is random (SES-1). A greeting
     /// becomes due.
     pub fn resume(&mut self, session: SessionId, reply_session: SessionId, target: Connect) {

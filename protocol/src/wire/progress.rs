@@ -46,7 +46,7 @@ pub struct Close {
     pub frame: FrameNumber,
 }
 
-/// Asks where the receiver stands, and for credit (section 11). Both values are absolute.
+/// Asks where the receiver stands, and for credit (section 11). Byte counts are absolute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ask {
     /// Number of the question, from 1.

@@ -129,7 +129,6 @@ fn an_acknowledgement_that_nobody_hears_says_so() {
 }
 
 /// Whoever waits for less does not care, and its session takes a place and descriptors.
-#[proves("CLO-2")]
 #[test]
 fn a_session_that_its_sender_has_left_waits_for_no_more_than_the_senders_level() {
     for (level, waits) in [(Level::Received, false), (Level::Delivered, false), (Level::Processed, true)] {
