@@ -155,7 +155,7 @@ impl SenderBuilder {
         let deadline = Deadline::after(self.wait);
         let outbox = self.await_receiver(&name, deadline)?;
         let driver = match &self.endpoint {
-            Some(endpoint) if endpoint.driver.call(|state| state.part == Part::Closed) => {
+            Some(endpoint) if endpoint.driver.call(|state| state.part)? == Part::Closed => {
                 return Err(ConnectError::EndpointClosed);
             }
             Some(endpoint) => Arc::clone(&endpoint.driver),
@@ -190,7 +190,7 @@ impl SenderBuilder {
                 }
                 // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
                 if self.endpoint.is_none() { state.mailbox.unlink().map_err(system) } else { Ok(()) }
-            }),
+            })?,
             Err(error) => Err(error),
         };
         match outcome {

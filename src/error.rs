@@ -2,6 +2,7 @@
 
 use crate::{
     codec::{CodecError, CodecId},
+    fork::Forked,
     limits::LimitHit,
     link::Geometry,
     name::{InvalidName, QueueName},
@@ -55,7 +56,9 @@ pub enum BindError {
         pid: u32,
     },
     /// The owner is dead, but a process that it forked still holds the owner lock.
-    #[error("{name} is held by a child of process {pid}, which is dead; end the child, or choose another name")]
+    #[error(
+        "{name} is held by a child of process {pid}, which is dead; end the child, or `lamq rm --force {name}`, or choose another name"
+    )]
     HeldByChild {
         /// The name.
         name: QueueName,
@@ -177,6 +180,11 @@ pub enum ConnectError {
         /// Why.
         source: OpenError,
     },
+    /// The endpoint to share was made by the process that forked this one (FRK-1).
+    #[error(
+        "the endpoint that was to be shared belongs to the process that forked this one; a child has to make its own"
+    )]
+    Forked,
     /// The endpoint to share was a receiver's, which is closed: nobody could answer there.
     #[error("the receiver whose inbox was to be shared is closed")]
     EndpointClosed,
@@ -189,6 +197,12 @@ pub enum ConnectError {
     /// No inbox could be made for the answers.
     #[error("cannot make an inbox for acknowledgements: {0}")]
     Inbox(BindError),
+}
+
+impl From<Forked> for ConnectError {
+    fn from(_: Forked) -> Self {
+        Self::Forked
+    }
 }
 
 /// The session is over, and why; what of it was acknowledged is in [`Sender::stats`](crate::Sender::stats).
@@ -242,9 +256,18 @@ pub enum SendFailure {
         /// Why it is not known.
         why: FlushFailure,
     },
+    /// This is a forked child of the process that has the sender (FRK-1).
+    #[error("the sender belongs to the process that forked this one; a child has to connect its own")]
+    Forked,
     /// The session is over.
     #[error(transparent)]
     Disconnected(#[from] Disconnected),
+}
+
+impl From<Forked> for SendFailure {
+    fn from(_: Forked) -> Self {
+        Self::Forked
+    }
 }
 
 /// A message that was not sent, handed back (CAL-2). It has no number and nothing of it was transmitted (NUM-2), unless the failure is
@@ -291,14 +314,24 @@ pub enum FlushFailure {
         /// What became of the last one.
         why: Ended,
     },
+    /// This is a forked child of the process that has the sender (FRK-1).
+    #[error("the sender belongs to the process that forked this one; a child has to connect its own")]
+    Forked,
     /// The session is over.
     #[error(transparent)]
     Disconnected(#[from] Disconnected),
 }
 
-/// Nothing more will come: the receiver was told to end with its last sender, and that one is gone; or it was closed.
+impl From<Forked> for FlushFailure {
+    fn from(_: Forked) -> Self {
+        Self::Forked
+    }
+}
+
+/// Nothing more will come: the receiver was told to end with its last sender, and that one is gone; or it was closed; or this is a
+/// forked child of the process that has it (FRK-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the last sender is gone, or the receiver was closed")]
+#[error("the last sender is gone, or the receiver was closed, or belongs to the process that forked this one")]
 pub struct RecvError;
 
 /// Why [`Receiver::try_recv`](crate::Receiver::try_recv) has no message.
@@ -308,7 +341,7 @@ pub enum TryRecvError {
     #[error("no message")]
     Empty,
     /// See [`RecvError`].
-    #[error("the last sender is gone, or the receiver was closed")]
+    #[error("the last sender is gone, or the receiver was closed, or belongs to the process that forked this one")]
     Disconnected,
 }
 
@@ -319,8 +352,14 @@ pub enum RecvTimeoutError {
     #[error("no message in time")]
     Timeout,
     /// See [`RecvError`].
-    #[error("the last sender is gone, or the receiver was closed")]
+    #[error("the last sender is gone, or the receiver was closed, or belongs to the process that forked this one")]
     Disconnected,
+}
+
+impl From<Forked> for RecvTimeoutError {
+    fn from(_: Forked) -> Self {
+        Self::Disconnected
+    }
 }
 
 impl From<RecvTimeoutError> for TryRecvError {
@@ -334,7 +373,9 @@ impl From<RecvTimeoutError> for TryRecvError {
 
 /// Why [`Delivery::ack`](crate::Delivery::ack) changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nobody hears it: the sender is gone, or the receiver was closed")]
+#[error(
+    "nobody hears it: the sender is gone, or the receiver was closed, or belongs to the process that forked this one"
+)]
 pub struct NotHeard;
 
 /// Why [`Select::try_ready`](crate::Select::try_ready) names no receiver: none has anything at present.

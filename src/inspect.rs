@@ -5,7 +5,7 @@ mod removal;
 
 pub use crate::limits::{Limits, cost};
 pub use listing::{Listed, Listing, Nameless, Source, Unseen, list};
-pub use removal::{RemoveError, Removed, remove};
+pub use removal::{RemoveError, Removed, remove, remove_held};
 
 use crate::{
     clock,

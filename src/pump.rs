@@ -3,6 +3,7 @@
 use crate::{
     clock::Deadline,
     error::OpenError,
+    fork::Private,
     link::{Link, Outbox, Owner},
     name::QueueName,
     pool::{FrameBuffer, Pool},
@@ -21,7 +22,6 @@ use poller::BLOCKED_TICK;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    os::fd::OwnedFd,
 };
 
 mod beacon;
@@ -57,7 +57,7 @@ pub(crate) struct State {
     /// A call of the system failed, which is to be tried again at the next tick.
     retry_soon: bool,
     /// Until when, and on which inbox, somebody sleeps at most.
-    planned: Option<(Deadline, Arc<OwnedFd>)>,
+    planned: Option<(Deadline, Arc<Private>)>,
     /// Frames that were staged at the keeper's last tick, by their first number.
     staged: Vec<(SessionId, Number)>,
     pub(crate) part: Part,

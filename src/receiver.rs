@@ -27,7 +27,8 @@ pub use delivery::Delivery;
 
 /// The receiving end of a channel: messages of each sender in order, none missing and none twice (PRO-1).
 ///
-/// It belongs to the process that made it: a forked child must not use its copy, whose drop does nothing.
+/// It belongs to the process that made it. In a forked child nothing comes out of its copy: every call says that receiving has ended, and
+/// its drop does nothing (FRK-1).
 ///
 /// Dropping it removes the queue's name and tells the senders; see [`close`](Self::close).
 #[derive(Debug)]
@@ -99,7 +100,7 @@ impl Receiver {
 
     /// Says that the application is done with every message it got, and tells the senders.
     pub fn acknowledge(&self) {
-        self.driver.call(|state| {
+        _ = self.driver.call(|state| {
             state.core.process_all();
             state.transmit(true);
         });
@@ -123,22 +124,22 @@ impl Receiver {
             state.progressed = true;
             true
         });
-        if open {
+        if open == Ok(true) {
             // CLO-5: what found no room is the last that the senders will hear.
             let told = self.driver.wait(Deadline::after(self.linger), |state| {
                 state.step();
                 state.transmit(true);
                 (!state.core.wants_idle_transmit()).then_some(())
             });
-            if told.is_none() {
+            if told == Ok(None) {
                 tracing::warn!(target: "lamq", "a receiver was closed, but not all of its senders could be told");
             }
         }
     }
 
-    /// What happened so far, every dropped frame by its cause (CAL-5).
+    /// What happened so far, every dropped frame by its cause (CAL-5). All zero in a forked child.
     pub fn stats(&self) -> Counters {
-        self.driver.call(|state| *state.core.counters())
+        self.driver.call(|state| *state.core.counters()).unwrap_or_default()
     }
 
     fn recv_within(&self, timeout: Option<Duration>, next: Ask) -> Result<Message, RecvTimeoutError> {
@@ -158,7 +159,7 @@ impl Receiver {
 
     /// What has been read from the inbox before.
     fn take_now(&self, next: Ask) -> Option<Event> {
-        self.driver.call(|state| if state.part == Part::Closed { None } else { take(state, next) })
+        self.driver.call(|state| if state.part == Part::Closed { None } else { take(state, next) }).ok().flatten()
     }
 
     fn event_until(&self, deadline: Deadline, next: Ask) -> Result<Event, RecvTimeoutError> {
@@ -169,7 +170,7 @@ impl Receiver {
             state.step();
             take(state, next).map(Ok).or_else(|| state.is_over().then_some(Err(RecvTimeoutError::Disconnected)))
         });
-        event.unwrap_or(Err(RecvTimeoutError::Timeout))
+        event?.unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 }
 

@@ -26,7 +26,8 @@ pub use room::{Permit, Sent};
 /// it are packed together; they leave when the frame is full, when what is before them is acknowledged, with
 /// [`flush`](Self::flush), with any call that waits, and after a millisecond or two (DAT-6).
 ///
-/// It belongs to the process that made it: a forked child must not use its copy, whose drop does nothing.
+/// It belongs to the process that made it. In a forked child every call on its copy fails with [`SendFailure::Forked`] or the like, what
+/// only looks finds nothing, and its drop does nothing (FRK-1).
 ///
 /// Clones share the session: their messages are numbered as one stream. When the last one is dropped, it waits until all is
 /// acknowledged, no longer than the [linger](SenderBuilder::linger).

@@ -13,7 +13,8 @@ use lamq::{
 /// Remove a queue of yours that nobody owns: what a killed receiver or sender has left.
 ///
 /// A queue whose owner lives is never removed, nor one that lamq did not make. One in which frames wait is spared unless
-/// forced: whoever receives on the name next may want them.
+/// forced: whoever receives on the name next may want them. So is one whose owner has ended, or is in another pid namespace, while its lock
+/// is held: forced, and by its name only, that is removed too.
 #[derive(Args)]
 #[command(after_help = crate::failure::EXIT_CODES)]
 pub(crate) struct RmArgs {
@@ -23,7 +24,7 @@ pub(crate) struct RmArgs {
     /// Remove all queues whose owners are dead; with a PREFIX those whose names begin like it.
     #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "/")]
     stale: Option<String>,
-    /// Also a queue in which frames wait.
+    /// Also a queue in which frames wait, and one NAME whose lock is held though its owner is not there.
     #[arg(long)]
     force: bool,
 }
@@ -38,7 +39,11 @@ pub(crate) fn run(arguments: &RmArgs) -> Result<(), Failure> {
 
 fn remove_one(name: &str, force: bool) -> Result<(), Failure> {
     let name = QueueName::new(name).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let removed = inspect::remove(&name, force).map_err(|error| {
+    let removed = match inspect::remove(&name, force) {
+        Err(RemoveError::Held { .. }) if force => inspect::remove_held(&name),
+        outcome => outcome,
+    };
+    let removed = removed.map_err(|error| {
         let holders = match error {
             RemoveError::Held { .. } => holders(&name),
             _ => String::new(),

@@ -56,7 +56,7 @@ impl Greeter {
     /// One stream and one id for every attempt: a greeting that a dead receiver left unread is answered by the next owner of the
     /// queue, who takes the one after it for a repetition (GRT-3).
     pub(super) fn new(driver: Arc<Driver>, purpose: Purpose) -> io::Result<Self> {
-        let stream = driver.call(|state| state.core.next_stream());
+        let stream = driver.call(|state| state.core.next_stream())?;
         Ok(Self { driver, session: random::session()?, stream, purpose })
     }
 
@@ -75,7 +75,7 @@ impl Greeter {
             settings,
             asks_only: self.purpose == Purpose::Ask,
             pid_namespace,
-            inbox: self.driver.call(|state| state.mailbox.name().as_str().as_bytes().to_vec()),
+            inbox: self.driver.call(|state| state.mailbox.name().as_str().as_bytes().to_vec())?,
             wants_back: self.purpose == Purpose::BothWays,
             uid,
             to,
@@ -86,17 +86,17 @@ impl Greeter {
             state.core.connect(self.session, connect.clone());
             state.transmit(false);
             Ok(connect)
-        })
+        })?
     }
 
     /// What could not be said to that receiver need not be said any more.
     pub(super) fn give_up(&self) {
-        self.driver.call(|state| state.give_up(self.session));
+        _ = self.driver.call(|state| state.give_up(self.session));
     }
 
     pub(super) fn await_answer(&self, deadline: Deadline) -> Answer {
         loop {
-            if let Some(answer) = self.driver.wait(deadline.at_most(GREETING_TICK), |state| self.answer(state)) {
+            if let Ok(Some(answer)) = self.driver.wait(deadline.at_most(GREETING_TICK), |state| self.answer(state)) {
                 return answer;
             }
             // Nothing wakes us when a receiver goes whose process lives on. Its last words are read before it is taken for gone.
@@ -107,9 +107,9 @@ impl Greeter {
                 })
             });
             match gone {
-                Some(answer) => return answer,
-                None if deadline.has_passed() => return Answer::Late,
-                None => {}
+                Ok(Some(answer)) => return answer,
+                Ok(None) if !deadline.has_passed() => {}
+                _ => return Answer::Late,
             }
         }
     }

@@ -51,7 +51,7 @@ pub enum RemoveError {
     /// The process in the lock is dead or not visible from here, and the lock is held.
     #[error(
         "{name} was not removed: its owner, process {pid}, has ended or is in another pid namespace, and its lock is still held: by \
-         that process, or by a child that it forked; end it, and try again"
+         that process, or by a child that it forked; end it, and try again, or remove the queue all the same (--force)"
     )]
     Held {
         /// The name.
@@ -84,7 +84,7 @@ pub enum RemoveError {
 }
 
 /// Removes a queue of ours that has no owner. One in which frames wait only with `force`, unless a sender that is dead now made it to be
-/// answered; one whose owner lock is held never.
+/// answered; one whose owner lock is held never: that is for [`remove_held`].
 ///
 /// # Errors
 /// [`RemoveError`]; the queue was left as it is.
@@ -105,6 +105,26 @@ pub fn remove(name: &QueueName, force: bool) -> Result<Removed, RemoveError> {
     Err(RemoveError::Held { name: name.clone(), pid: contender })
 }
 
+/// Removes a queue of ours whose owner lock is held by a process that has ended, so by a child of it, or by one that is not visible from
+/// here: when [`remove`] said [`RemoveError::Held`], and you know that nobody receives there (POS-7). Should somebody do all the same, in another
+/// pid namespace, then its sessions go on.
+///
+/// # Errors
+/// [`RemoveError`]; the queue was left as it is.
+pub fn remove_held(name: &QueueName) -> Result<Removed, RemoveError> {
+    let system = |error| system(name, error);
+    let queue = open(name)?;
+    match queue.owner().map_err(system)? {
+        None | Some(Owner { pid: 0, .. }) => return remove(name, true),
+        Some(Owner { pid, .. }) if is_running(pid) => return Err(RemoveError::InUse { name: name.clone(), pid }),
+        Some(_) => {}
+    }
+    // Nobody can take a lock that is held, so until somebody else is as forceful the name leads here.
+    let frames = queue.waiting().map_err(system)?;
+    sys::unlink(name).map_err(system)?; // POS-7
+    Ok(Removed { frames })
+}
+
 enum Attempt {
     Done(Removed),
     Held {
@@ -117,19 +137,28 @@ enum Attempt {
 /// The lock of one who only cleans up. Pid 0 is nobody: binders and senders try again, and the lock is gone at once.
 const CLEANER: Owner = Owner { pid: 0, epoch_low: 1 };
 
-fn try_remove(name: &QueueName, force: bool) -> Result<Attempt, RemoveError> {
-    let system = |error: Errno| match LimitHit::of(error, None) {
+fn system(name: &QueueName, error: Errno) -> RemoveError {
+    match LimitHit::of(error, None) {
         Some(limit) => RemoveError::Limit(limit),
         None => RemoveError::System { name: name.clone(), source: error.into() },
-    };
+    }
+}
+
+/// A queue that is one of ours.
+fn open(name: &QueueName) -> Result<Queue, RemoveError> {
     let untrusted = |why| RemoveError::Untrusted { name: name.clone(), why };
-    let queue = match Queue::open(name) {
-        Ok(queue) => queue,
-        Err(Errno::ENOENT) => return Err(RemoveError::NoQueue { name: name.clone() }),
-        Err(Errno::EACCES) => return Err(untrusted(Distrust::NoPermission)),
-        Err(error) => return Err(system(error)),
-    };
-    check(queue.status().map_err(system)?).map_err(untrusted)?;
+    let queue = Queue::open(name).map_err(|error| match error {
+        Errno::ENOENT => RemoveError::NoQueue { name: name.clone() },
+        Errno::EACCES => untrusted(Distrust::NoPermission),
+        error => system(name, error),
+    })?;
+    check(queue.status().map_err(|error| system(name, error))?).map_err(untrusted)?;
+    Ok(queue)
+}
+
+fn try_remove(name: &QueueName, force: bool) -> Result<Attempt, RemoveError> {
+    let system = |error| system(name, error);
+    let queue = open(name)?;
     match queue.lock(CLEANER) {
         Ok(()) => {}
         Err(Errno::EAGAIN | Errno::EACCES) => {

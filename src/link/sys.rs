@@ -1,7 +1,7 @@
 //! The one place that names the system's message queues: an owning descriptor, its owner lock, and a bell for deaths.
 
 use super::{Geometry, Owner};
-use crate::name::QueueName;
+use crate::{fork, name::QueueName};
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, fcntl},
@@ -26,7 +26,7 @@ pub(crate) fn user_id() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// An open queue; closed when dropped, which `nix` does not do.
+/// An open queue; closed when dropped, which `nix` does not do. No forked child gets it.
 #[derive(Debug)]
 pub(crate) struct Queue(Option<MqdT>);
 
@@ -45,6 +45,7 @@ pub(crate) struct Status {
 impl Drop for Queue {
     fn drop(&mut self) {
         if let Some(descriptor) = self.0.take() {
+            fork::release(&descriptor);
             // Only EBADF is possible.
             _ = mq_close(descriptor);
         }
@@ -58,6 +59,11 @@ impl AsFd for Queue {
 }
 
 impl Queue {
+    fn new(descriptor: MqdT) -> Self {
+        fork::keep(&descriptor);
+        Self(Some(descriptor))
+    }
+
     /// A new queue; `EEXIST` when the name is taken.
     pub(crate) fn create(name: &QueueName, geometry: Geometry) -> Result<Self, Errno> {
         let member = |value: usize| mq_attr_member_t::try_from(value).unwrap_or(mq_attr_member_t::MAX);
@@ -65,7 +71,7 @@ impl Queue {
         let flags =
             MQ_OFlag::O_RDWR | MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_NONBLOCK | MQ_OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(MODE);
-        let queue = Self(Some(retry(|| mq_open(name.as_str(), flags, mode, Some(&attributes)))?));
+        let queue = Self::new(retry(|| mq_open(name.as_str(), flags, mode, Some(&attributes)))?);
         // The umask may have taken bits away. One's own queue can always be changed back; should it fail, the name stays, because
         // without the lock it is not ours to remove (POS-7).
         fchmod(&queue, mode)?;
@@ -92,7 +98,7 @@ impl Queue {
 
     fn open_with(name: &QueueName, access: MQ_OFlag) -> Result<Self, Errno> {
         let flags = access | MQ_OFlag::O_NONBLOCK | MQ_OFlag::O_CLOEXEC;
-        Ok(Self(Some(retry(|| mq_open(name.as_str(), flags, Mode::empty(), None))?)))
+        Ok(Self::new(retry(|| mq_open(name.as_str(), flags, Mode::empty(), None))?))
     }
 
     /// Sends without waiting; `EAGAIN` when full.

@@ -3,6 +3,7 @@
 use super::{Mailbox, Part, State, poller::Poller};
 use crate::{
     clock::Deadline,
+    fork::{Forked, Generation},
     link::{Link, process_id},
     sync::{Arc, Mutex, Role},
 };
@@ -21,6 +22,7 @@ pub(crate) struct Driver {
     pub(crate) link: Arc<dyn Link>,
     shared: Arc<Shared>,
     keeper: Mutex<Option<thread::JoinHandle<()>>>,
+    generation: Generation,
     /// In a forked child there is no keeper, whatever this value says.
     process: u32,
 }
@@ -40,39 +42,62 @@ impl Driver {
         part: Part,
         spin: Option<Duration>,
     ) -> io::Result<Self> {
+        let generation = Generation::watched()?;
         let receives = part != Part::Sender;
         let poller = Poller::new(receives, spin)?;
         let state = State::new(Arc::clone(&link), mailbox, settings, part, poller.epoll());
         let shared = Arc::new(Shared { role: Role::new(state), poller });
-        let driver = Self { link, shared, keeper: Mutex::new(None), process: process_id() };
+        let driver = Self { link, shared, keeper: Mutex::new(None), generation, process: process_id() };
         if receives {
             driver.start_keeper();
         }
         Ok(driver)
     }
 
+    /// # Errors
+    /// This is a forked child of the process that made it.
+    pub(crate) fn check(&self) -> Result<(), Forked> {
+        self.generation.check()
+    }
+
     /// Runs a step that does not wait.
-    pub(crate) fn call<R>(&self, step: impl FnOnce(&mut State) -> R) -> R {
+    ///
+    /// # Errors
+    /// In a forked child: a thread that is not there may hold the lock for ever (FRK-1).
+    pub(crate) fn call<R>(&self, step: impl FnOnce(&mut State) -> R) -> Result<R, Forked> {
+        self.generation.check()?;
         let (result, keeper_wanted) = self.shared.role.call(&self.shared.poller, step);
         if keeper_wanted {
             self.start_keeper();
         }
-        result
+        Ok(result)
     }
 
     /// Runs `step` until it returns something or the deadline has passed; sleeps in between.
-    pub(crate) fn wait<R>(&self, deadline: Deadline, step: impl FnMut(&mut State) -> Option<R>) -> Option<R> {
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub(crate) fn wait<R>(
+        &self,
+        deadline: Deadline,
+        step: impl FnMut(&mut State) -> Option<R>,
+    ) -> Result<Option<R>, Forked> {
+        self.generation.check()?;
         let (result, keeper_wanted) = self.shared.role.wait(&self.shared.poller, deadline, step);
         if keeper_wanted {
             self.start_keeper();
         }
-        result
+        Ok(result)
     }
 
     /// A descriptor that is readable while a call of the receiver may find something.
     pub(crate) fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        self.generation.check()?;
         let poller = &self.shared.poller;
-        poller.beacon().map_or_else(|| self.call(|state| poller.light_beacon(state.mailbox.descriptor().as_fd())), Ok)
+        match poller.beacon() {
+            Some(beacon) => Ok(beacon),
+            None => self.call(|state| poller.light_beacon(state.mailbox.descriptor().as_fd()))?,
+        }
     }
 
     /// How long a thread looks before it sleeps.

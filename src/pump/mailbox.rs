@@ -2,17 +2,18 @@
 
 use crate::{
     error::BindError,
+    fork::Private,
     link::{Geometry, Inbox, Link, Owner, process_id},
     name::QueueName,
     sync::Arc,
 };
-use std::{io, os::fd::OwnedFd};
+use std::io;
 
 /// An inbox, its name, and what to sleep on.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     pub(super) inbox: Box<dyn Inbox>,
-    descriptor: Arc<OwnedFd>,
+    descriptor: Arc<Private>,
     name: QueueName,
     is_named: bool,
 }
@@ -20,7 +21,7 @@ pub(crate) struct Mailbox {
 impl Mailbox {
     pub(crate) fn new(name: QueueName, inbox: Box<dyn Inbox>) -> Result<Self, BindError> {
         match inbox.readable().try_clone_to_owned() {
-            Ok(descriptor) => Ok(Self { inbox, descriptor: Arc::new(descriptor), name, is_named: true }),
+            Ok(descriptor) => Ok(Self { inbox, descriptor: Arc::new(Private::new(descriptor)), name, is_named: true }),
             Err(source) => Err(BindError::system(&name, source)),
         }
     }
@@ -58,7 +59,7 @@ impl Mailbox {
     }
 
     /// Readable while there are frames; stays the same for those who sleep on it when the endpoint gets another inbox.
-    pub(super) fn descriptor(&self) -> Arc<OwnedFd> {
+    pub(super) fn descriptor(&self) -> Arc<Private> {
         Arc::clone(&self.descriptor)
     }
 }

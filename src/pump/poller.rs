@@ -3,6 +3,7 @@
 use super::{State, beacon::Beacon, spin::Spin};
 use crate::{
     clock::Deadline,
+    fork::Private,
     link::retry,
     sync::{Arc, OnceLock, Upkeep, World},
 };
@@ -16,7 +17,7 @@ use nix::{
 };
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd},
     time::Duration,
 };
 
@@ -37,7 +38,7 @@ pub(super) struct Plan {
     /// When to look again, though nothing has happened.
     again: Option<Duration>,
     /// The inbox as it is now: a sender that goes on with another receiver gets a new one.
-    inbox: Arc<OwnedFd>,
+    inbox: Arc<Private>,
 }
 
 /// When a call of the system failed for want of memory, say: how long until it is tried again.

@@ -15,13 +15,16 @@ impl Receiver {
     /// than its [linger](crate::ReceiverBuilder::linger); clones that are still in use go on. What is sent back counts as
     /// acknowledged when delivered, and up to 1 MiB is kept for each peer until then.
     pub fn sender_to(&self, peer: Peer) -> Option<Sender> {
+        // Not even the lock may be touched in a forked child: somebody may have it who is not there.
+        self.driver.check().ok()?;
         let mut backs = self.backs.lock();
-        let (session, over) = self.driver.call(|state| {
+        let now = self.driver.call(|state| {
             let is_over = |session| state.core.outbound(session).is_none_or(|outbound| outbound.ended().is_some());
             let over: Vec<_> = backs.keys().copied().filter(|session| is_over(*session)).collect();
             let session = state.core.back_to(peer.stream).filter(|session| !is_over(*session));
             (session, over)
         });
+        let (session, over) = now.ok()?;
         // The last owner of a sender enters the driver when it drops it.
         backs.retain(|session, _| !over.contains(session));
         let sender = match backs.entry(session?) {
@@ -39,7 +42,7 @@ impl Receiver {
         let mut backs = std::mem::take(&mut *self.backs.lock());
         backs.retain(|_, sender| sender.is_last());
         let deadline = Deadline::after(self.linger);
-        self.driver.call(|state| {
+        _ = self.driver.call(|state| {
             for session in backs.keys() {
                 state.core.with_outbound(*session, Outbound::close);
             }

@@ -41,11 +41,12 @@ impl<M> Delivery<M> {
     /// was settled then: it knows of it as delivered at most.
     pub fn ack(self) -> Result<(), NotHeard> {
         let heard = self.driver.upgrade().is_some_and(|driver| {
-            driver.call(|state| {
+            let heard = driver.call(|state| {
                 let heard = state.core.process(self.session, self.number);
                 state.transmit(false);
                 heard
-            })
+            });
+            heard == Ok(true)
         });
         if heard { Ok(()) } else { Err(NotHeard) }
     }

@@ -47,12 +47,13 @@ impl Receiver {
     /// queue. So 0 means that there is none; any other number that there are at least so many, as more may wait in the queue.
     /// Never waits. After [`close`](Self::close) it is 0.
     pub fn len(&self) -> usize {
-        self.driver.call(|state| {
+        let held = self.driver.call(|state| {
             if held(state) == 0 {
                 state.take_all();
             }
             usize::try_from(held(state)).unwrap_or(usize::MAX)
-        })
+        });
+        held.unwrap_or_default()
     }
 
     /// Whether [`try_recv`](Self::try_recv) would find no message: none in memory, and none in the queue. Never waits.
@@ -62,14 +63,15 @@ impl Receiver {
 
     /// Whether a call would find something. As such a call would, it says that the application is done with what it got before.
     pub(crate) fn has_news(&self) -> bool {
-        self.driver.call(|state| {
+        let has_news = self.driver.call(|state| {
             if !state.has_news() {
                 // There is none: what counts is to have asked.
                 state.core.next_event();
                 state.step();
             }
             state.has_news()
-        })
+        });
+        has_news.unwrap_or(true) // in a forked child: that receiving has ended
     }
 
     /// How long to look before a sleep.

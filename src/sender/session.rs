@@ -4,8 +4,9 @@ use super::{Fate, SenderStats, Unacknowledged};
 use crate::{
     clock::Deadline,
     error::{Disconnected, FlushError, FlushFailure, SendFailure},
+    fork::Forked,
     pump::{Driver, State},
-    sync::{Arc, AtomicUsize, Mutex, Ordering},
+    sync::{Arc, AtomicBool, AtomicUsize, Ordering},
 };
 use lamq_protocol::{
     Number, SessionId, StreamId,
@@ -27,7 +28,7 @@ pub(super) struct Session {
     resumes: bool,
     linger: Duration,
     /// Whether somebody has closed it, and knows what came of it.
-    closed: Mutex<bool>,
+    closed: AtomicBool,
     /// Messages that found no credit when they were to be sent.
     stalls: AtomicUsize,
     /// Messages that were dropped for want of room.
@@ -37,13 +38,14 @@ pub(super) struct Session {
 impl Session {
     /// An open session, which nobody else has; `None` if it is gone.
     pub(super) fn of(driver: Arc<Driver>, id: SessionId, linger: Duration) -> Option<Self> {
-        let (stream, max_message_size, rendezvous, resumes) = driver.call(|state| {
+        let terms = driver.call(|state| {
             let outbound = state.core.outbound(id)?;
             let window = outbound.window();
             let terms = (outbound.stream(), window.max_message(), window.is_rendezvous(), window.resumes());
             state.hold(id);
             Some(terms)
-        })?;
+        });
+        let (stream, max_message_size, rendezvous, resumes) = terms.ok()??;
         let [stalls, dropped] = [(); 2].map(|()| AtomicUsize::new(0));
         Some(Self {
             driver,
@@ -53,14 +55,14 @@ impl Session {
             rendezvous,
             resumes,
             linger,
-            closed: Mutex::new(false),
+            closed: AtomicBool::new(false),
             stalls,
             dropped,
         })
     }
 
     pub(super) fn stats(&self) -> SenderStats {
-        self.driver.call(|state| {
+        let stats = self.driver.call(|state| {
             state.step();
             let frames = *state.core.counters();
             state.core.outbound(self.id).map_or_else(SenderStats::default, |outbound| {
@@ -76,34 +78,36 @@ impl Session {
                     frames,
                 }
             })
-        })
+        });
+        stats.unwrap_or_default()
     }
 
     /// The longest message that the receiver takes.
     pub(super) fn max_message_size(&self) -> usize {
         let now = |state: &mut State| Some(state.core.outbound(self.id)?.window().max_message());
-        let now = self.resumes.then(|| self.driver.call(now)).flatten();
+        let now = self.resumes.then(|| self.driver.call(now).ok()).flatten().flatten();
         now.unwrap_or(self.max_message_size)
     }
 
     /// Whether a message is handed over while its sender waits (RDV-2).
     pub(super) fn is_rendezvous(&self) -> bool {
         let now = |state: &mut State| Some(state.core.outbound(self.id)?.window().is_rendezvous());
-        let now = self.resumes.then(|| self.driver.call(now)).flatten();
+        let now = self.resumes.then(|| self.driver.call(now).ok()).flatten().flatten();
         now.unwrap_or(self.rendezvous)
     }
 
     pub(super) fn has_room(&self, length: usize) -> bool {
-        self.driver.call(|state| {
+        let has_room = self.driver.call(|state| {
             state.step();
             let most = state.core.outbound(self.id).map_or(0, |outbound| outbound.window().max_message());
             length <= most && state.core.has_room(self.id, length)
-        })
+        });
+        has_room.unwrap_or_default()
     }
 
     /// Sends a message within `timeout`, or however long it takes. Returns its number.
     pub(super) fn send(&self, body: &[u8], manner: Manner, timeout: Option<Duration>) -> Result<Number, SendFailure> {
-        let result = self.await_room(body.len(), timeout, |state| state.core.send(self.id, body, manner));
+        let result = self.await_room(body.len(), timeout, |state| state.core.send(self.id, body, manner))?;
         result.unwrap_or_else(|| Err(self.late()))
     }
 
@@ -115,12 +119,12 @@ impl Session {
     /// Why there is no receiver at present.
     fn lost(&self) -> Option<Ended> {
         let now = |state: &mut State| state.core.outbound(self.id)?.seeks();
-        self.resumes.then(|| self.driver.call(now)).flatten()
+        self.resumes.then(|| self.driver.call(now).ok()).flatten().flatten()
     }
 
     /// Sets room aside within `timeout`, or however long it takes.
     pub(super) fn reserve(&self, length: usize, timeout: Option<Duration>) -> Result<Reservation, SendFailure> {
-        let result = self.await_room(length, timeout, |state| state.core.reserve(self.id, length));
+        let result = self.await_room(length, timeout, |state| state.core.reserve(self.id, length))?;
         result.unwrap_or_else(|| Err(self.late()))
     }
 
@@ -130,7 +134,7 @@ impl Session {
         length: usize,
         timeout: Option<Duration>,
         mut attempt: impl FnMut(&mut State) -> Result<R, SendRefused>,
-    ) -> Option<Result<R, SendFailure>> {
+    ) -> Result<Option<Result<R, SendFailure>>, Forked> {
         let mut attempt = |state: &mut State| {
             // An acknowledgement that is waiting may say that there is nothing to stage behind (DAT-5).
             if state.core.outbound(self.id)?.window().staged().is_none() {
@@ -147,10 +151,10 @@ impl Session {
                 Err(SendRefused::Ended(why)) => Some(Err(SendFailure::Disconnected(Disconnected { why }))),
             }
         };
-        let first = self.driver.call(&mut attempt);
+        let first = self.driver.call(&mut attempt)?;
         self.stalls.fetch_add(usize::from(first.is_none()), Ordering::Relaxed);
         if first.is_some() || timeout == Some(Duration::ZERO) {
-            return first;
+            return Ok(first);
         }
         // Read only now: the clock costs as much as all else that is done for a short message.
         let deadline = timeout.map_or(Deadline::Never, Deadline::after);
@@ -169,7 +173,7 @@ impl Session {
             self.driver.call(|state| {
                 state.core.end_wait(self.id, length);
                 state.progressed = true; // others may have waited for this one
-            });
+            })?;
         }
         result
     }
@@ -183,12 +187,12 @@ impl Session {
                 SendRefused::Ended(why) => SendFailure::Disconnected(Disconnected { why }),
                 SendRefused::NoRoom(_) => SendFailure::Full, // nothing is needed for a number
             })
-        })
+        })?
     }
 
     /// Room that was set aside is not needed.
     pub(super) fn give_back(&self, reservation: Reservation) {
-        self.driver.call(|state| {
+        _ = self.driver.call(|state| {
             state.core.give_back(self.id, reservation);
             state.progressed = true; // others may wait for it
         });
@@ -201,7 +205,7 @@ impl Session {
 
     /// Waits until all is acknowledged, and the session is over.
     pub(super) fn close(&self, timeout: Duration) -> Result<(), FlushError> {
-        *self.closed.lock() = true;
+        self.closed.store(true, Ordering::Relaxed);
         self.settle(Deadline::after(timeout), Outbound::close, true)
     }
 
@@ -215,7 +219,7 @@ impl Session {
             }
             outbound.ended().map(|why| Err(FlushFailure::Disconnected(Disconnected { why })))
         });
-        outcome.unwrap_or_else(|| Err(self.unsettled()))
+        outcome?.unwrap_or_else(|| Err(self.unsettled()))
     }
 
     fn unsettled(&self) -> FlushFailure {
@@ -228,7 +232,7 @@ impl Session {
             let window = state.core.outbound(self.id)?.window();
             Some((window.unacknowledged(), window.exposed()))
         });
-        let (parcels, exposed) = parcels.unwrap_or_default();
+        let (parcels, exposed) = parcels.ok().flatten().unwrap_or_default();
         let hand_back = |parcel: Parcel| Unacknowledged {
             number: parcel.number.get(),
             message: parcel.body,
@@ -255,26 +259,29 @@ impl Session {
                 None => None,
             }
         });
-        outcome.unwrap_or_else(|| Err(self.unsettled())).map_err(|why| {
+        let outcome =
+            outcome.map_err(FlushFailure::from).and_then(|outcome| outcome.unwrap_or_else(|| Err(self.unsettled())));
+        outcome.map_err(|why| {
             let numbers = self.driver.call(|state| {
                 let window = state.core.outbound(self.id).map(Outbound::window);
                 window.map_or((Number::NONE, Number::NONE), |window| (window.accepted(), window.settled()))
             });
-            FlushError { accepted: numbers.0, acknowledged: numbers.1, why }
+            let (accepted, acknowledged) = numbers.unwrap_or_default();
+            FlushError { accepted, acknowledged, why }
         })
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if !*self.closed.lock()
-            && self.driver.is_ours()
+        if !self.driver.is_ours() {
+            return;
+        }
+        if !self.closed.load(Ordering::Relaxed)
             && let Err(error) = self.close(self.linger)
         {
             tracing::warn!(target: "lamq", %error, "a sender was dropped");
         }
-        if self.driver.is_ours() {
-            self.driver.call(|state| state.let_go(self.id));
-        }
+        _ = self.driver.call(|state| state.let_go(self.id));
     }
 }

@@ -5,6 +5,7 @@
 mod conformance;
 mod crowd;
 mod flood;
+mod forked;
 mod hostile;
 mod kills;
 mod large;

@@ -1,7 +1,7 @@
 //! Other processes: this binary again, in a role.
 
 use crate::{
-    conformance, crowd, flood, kills, limits, names, owner, ping, select, trust, typed, wire, world::WATCHDOG,
+    conformance, crowd, flood, forked, kills, limits, names, owner, ping, select, trust, typed, wire, world::WATCHDOG,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -27,6 +27,8 @@ const ROLES: &[(&str, Role)] = &[
     ("consume", flood::consume),
     ("crowd", crowd::crowd),
     ("decode-hostile", typed::decode_hostile),
+    ("fork-at-rest", forked::fork_at_rest),
+    ("fork-at-work", forked::fork_at_work),
     ("greet", owner::greet),
     ("host", crowd::host),
     ("idle", idle),
@@ -36,6 +38,7 @@ const ROLES: &[(&str, Role)] = &[
     ("lack-queues", limits::lack_queues),
     ("lack-size", limits::lack_size),
     ("meet", wire::meet),
+    ("own-and-fork", forked::own_and_fork),
     ("own-as-nobody", trust::own_as_nobody),
     ("produce", flood::produce),
     ("receive", owner::receive),

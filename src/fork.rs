@@ -1,0 +1,143 @@
+//! Forked children: they notice that they are one, and lose the inboxes of their parent (SPEC.md, section 22).
+//!
+//! The one file with `unsafe` code.
+#![allow(unsafe_code)]
+
+use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use nix::libc;
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+};
+
+/// How many forks lie between the first process that used this library and this one.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether the handler is there, at least once.
+static IS_WATCHED: AtomicU32 = AtomicU32::new(0);
+
+/// The descriptors that a child must not have, a bit for each. A table that needs no lock: at a fork another thread may hold any, and in the
+/// child nobody would release it. A process with more descriptors than this gives the rest to its children; the owner lock then lasts
+/// until they end too.
+static PRIVATE: [AtomicUsize; WORDS] = [const { AtomicUsize::new(0) }; WORDS];
+
+const WORDS: usize = 2048;
+
+/// Which process it is: another one in each forked child, so that what a child makes is its own (FRK-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Generation(u32);
+
+/// What was to be used belongs to the process that forked this one (FRK-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it belongs to the process that forked this one; a child has to make its own")]
+pub(crate) struct Forked;
+
+impl From<Forked> for io::Error {
+    fn from(forked: Forked) -> Self {
+        Self::other(forked)
+    }
+}
+
+impl Generation {
+    /// Of this process, which from now on notices when it is forked.
+    pub(crate) fn watched() -> io::Result<Self> {
+        if IS_WATCHED.load(Ordering::Acquire) == 0 {
+            // SAFETY: `in_child` has the type that is wanted, is there as long as the process, and does only what may be done between a
+            // fork and an exec (see there). That two threads may come here at once only makes it run twice.
+            let failure = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+            if failure != 0 {
+                return Err(io::Error::from_raw_os_error(failure));
+            }
+            IS_WATCHED.store(1, Ordering::Release);
+        }
+        Ok(Self::now())
+    }
+
+    fn now() -> Self {
+        Self(FORKS.load(Ordering::Relaxed))
+    }
+
+    /// # Errors
+    /// This is a child of that process, or a child of a child.
+    pub(crate) fn check(self) -> Result<(), Forked> {
+        if self == Self::now() { Ok(()) } else { Err(Forked) }
+    }
+}
+
+/// From now on a forked child gets a blank in the place of this descriptor.
+pub(crate) fn keep(descriptor: &impl AsFd) {
+    if let Some((word, bit)) = place(descriptor.as_fd().as_raw_fd()) {
+        word.fetch_or(bit, Ordering::Relaxed);
+    }
+}
+
+/// To be called before it is closed: its number may be another one's then.
+pub(crate) fn release(descriptor: &impl AsFd) {
+    if let Some((word, bit)) = place(descriptor.as_fd().as_raw_fd()) {
+        word.fetch_and(!bit, Ordering::Relaxed);
+    }
+}
+
+fn place(descriptor: RawFd) -> Option<(&'static AtomicUsize, usize)> {
+    let number = usize::try_from(descriptor).ok()?;
+    let bits = usize::BITS as usize;
+    Some((PRIVATE.get(number / bits)?, 1 << (number % bits)))
+}
+
+/// A descriptor that no forked child gets.
+#[derive(Debug)]
+pub(crate) struct Private(OwnedFd);
+
+impl Private {
+    pub(crate) fn new(descriptor: OwnedFd) -> Self {
+        keep(&descriptor);
+        Self(descriptor)
+    }
+}
+
+impl AsFd for Private {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        release(&self.0);
+    }
+}
+
+/// What the C library does in a child before `fork` returns in it. Other threads may have been anywhere: nothing but atomics and
+/// system calls that are safe in a signal handler.
+extern "C" fn in_child() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    let bits = usize::BITS as usize;
+    for (index, word) in PRIVATE.iter().enumerate() {
+        let held = word.swap(0, Ordering::Relaxed);
+        let numbers = (0..bits).filter(|bit| held >> bit & 1 == 1).map(|bit| index * bits + bit);
+        numbers.filter_map(|number| RawFd::try_from(number).ok()).for_each(blank);
+    }
+}
+
+/// Puts a descriptor that leads nowhere into the place of another, which it thereby closes (FRK-2). The place stays taken, so that whoever
+/// owns it, and closes it later, closes nobody else's.
+fn blank(descriptor: RawFd) {
+    // SAFETY: `eventfd`, `dup3` and `close` take no memory of ours, and are safe in a signal handler. The descriptor is open and owned by
+    // this library, else its bit would not be set; it stays open under its number. The blank itself is nobody else's.
+    unsafe {
+        let blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+        if blank < 0 {
+            // There is no room for one more. The lowest number that is free is taken next; if that is another one than this, so be it:
+            // what matters is the lock.
+            libc::close(descriptor);
+            let blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+            if blank >= 0 && blank != descriptor {
+                libc::dup3(blank, descriptor, libc::O_CLOEXEC);
+                libc::close(blank);
+            }
+            return;
+        }
+        libc::dup3(blank, descriptor, libc::O_CLOEXEC);
+        libc::close(blank);
+    }
+}
