@@ -5,7 +5,7 @@ use crate::{
     error::BindError,
     link::{Link, Posix},
     name::QueueName,
-    pump::Driver,
+    pump::{Driver, State},
     receiver::Receiver,
     sync::Arc,
 };
@@ -52,7 +52,9 @@ impl Endpoint {
     /// As [`new`](Self::new).
     pub fn on(link: impl Link + 'static) -> Result<Self, BindError> {
         let nobody = QueueName::new("/lamq")?;
-        Ok(Self { driver: Arc::new(SenderBuilder::default().link(link).bind(&nobody, None)?) })
+        let driver = SenderBuilder::default().link(link).bind(&nobody, None)?;
+        _ = driver.call(State::keep_name);
+        Ok(Self { driver: Arc::new(driver) })
     }
 }
 

@@ -2,21 +2,15 @@
 
 use crate::{
     clock::Deadline,
-    error::OpenError,
     fork::Private,
-    link::{Link, Outbox, Owner},
-    name::QueueName,
+    link::{Link, Outbox},
     pool::{FrameBuffer, Pool},
-    random,
     sync::{Arc, Upkeep},
 };
-use lamq_protocol::{
-    Endpoint, FrameNumber, Number, SessionId,
-    endpoint::{Arrival, Greeter, Settings},
-    session::Outbound,
-    wire::{Close, EndReason, Priority},
-};
+use lamq_protocol::{Endpoint, Number, SessionId, endpoint::Settings, session::Outbound};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
+use notice::{NOTICE, Notices};
+use orphan::Orphan;
 use patience::Patience;
 use poller::BLOCKED_TICK;
 use std::{
@@ -24,9 +18,12 @@ use std::{
     io,
 };
 
+mod answer;
 mod beacon;
 mod driver;
 mod mailbox;
+mod notice;
+mod orphan;
 mod patience;
 mod poller;
 mod seek;
@@ -71,6 +68,11 @@ pub(crate) struct State {
     seekers: BTreeMap<SessionId, Seeker>,
     /// Sessions in which somebody sends, or wants to, and will say when no more.
     held: BTreeSet<SessionId>,
+    notices: Notices,
+    /// When to try again to have the name that somebody took away.
+    next_name: Option<Deadline>,
+    /// Inboxes of ours without a name.
+    orphans: Vec<Orphan>,
 }
 
 /// What an endpoint is there for.
@@ -107,6 +109,9 @@ impl State {
             peers: BTreeMap::new(),
             blocked: BTreeSet::new(),
             next_look: Deadline::Now,
+            notices: Notices::new(Arc::clone(&epoll)),
+            next_name: None,
+            orphans: Vec::new(),
             epoll,
             patience: BTreeMap::new(),
             retry_soon: false,
@@ -124,12 +129,15 @@ impl State {
     pub(crate) fn add_peer(&mut self, session: SessionId, outbox: Box<dyn Outbox>) -> io::Result<()> {
         self.epoll.add(outbox.destination().bell(), EpollEvent::new(EpollFlags::EPOLLIN, session.get()))?;
         self.peers.insert(session, outbox);
+        self.watch_peer(session);
         Ok(())
     }
 
     /// Forgets the link of a session.
     pub(crate) fn remove_peer(&mut self, session: SessionId) {
         self.patience.remove(&session);
+        self.notices.remove_peer(session);
+        self.leave_orphans(session);
         if let Some(peer) = self.peers.remove(&session) {
             _ = self.epoll.delete(peer.destination().bell());
             if self.blocked.remove(&session) {
@@ -252,21 +260,32 @@ impl State {
         }
     }
 
-    /// Takes frames. Returns whether any came, and whether the inbox was found empty.
+    /// Takes frames. Returns whether any came, and whether all inboxes were found empty.
     fn read(&mut self, all: bool) -> (bool, bool) {
-        let mut came = false;
         self.served = true;
+        let (mut came, mut drained) = (false, true);
+        for place in (0..self.orphans.len()).map(Some).chain([None]) {
+            let (some, empty) = self.read_inbox(place, all);
+            (came, drained) = (came | some, drained & empty);
+        }
+        (came, drained)
+    }
+
+    /// The same of one inbox: an orphan, or the one with the name.
+    fn read_inbox(&mut self, orphan: Option<usize>, all: bool) -> (bool, bool) {
+        let mut came = false;
         for _ in 0..FRAMES_PER_STEP {
             if !all && self.core.has_event() {
                 return (came, false);
             }
             let mut buffer = self.pool.take();
-            match self.mailbox.inbox.try_recv(&mut buffer) {
+            let mailbox = orphan.map_or(&mut self.mailbox, |place| &mut self.orphans[place].mailbox);
+            match mailbox.inbox.try_recv(&mut buffer) {
                 Ok(Some(length)) => {
                     came = true;
                     let frame = self.pool.share(buffer, length);
                     if let Some(arrival) = self.core.handle_frame(frame) {
-                        self.answer(&arrival);
+                        self.answer(&arrival, orphan);
                     }
                 }
                 Ok(None) => {
@@ -282,45 +301,6 @@ impl State {
             }
         }
         (came, false)
-    }
-
-    /// Answers a greeting if what it says of its sender is true (GRT-4, POS-8).
-    fn answer(&mut self, arrival: &Arrival) {
-        let greeting = &arrival.greeting;
-        let name = std::str::from_utf8(&greeting.inbox).ok().and_then(|name| QueueName::new(name).ok());
-        let Some(mut outbox) = name.and_then(|name| self.open_to_answer(&name)) else { return self.core.distrust() };
-        let destination = outbox.destination();
-        let greeter = Greeter { uid: destination.user(), frame_size: destination.geometry().frame_size };
-        if destination.owner() != Owner::new(greeting.pid, greeting.stream.epoch) {
-            return self.core.distrust();
-        }
-        if let Some(refusal) = &arrival.refusal {
-            let (session, now) = (greeting.reply_session, self.core.now());
-            let frame = if greeting.level.is_none() && self.part == Part::Closed {
-                Close { last: Number::NONE, reason: EndReason::Finished, frame: FrameNumber::NONE }.encode(session, now) // REF-2
-            } else {
-                refusal.encode(session, now)
-            };
-            if !outbox.try_send(Priority::Ordered, &frame).is_ok_and(|sent| sent) {
-                self.core.distrust();
-            }
-            return;
-        }
-        match random::session() {
-            Ok(session) if self.add_peer(session, outbox).is_ok() => self.core.accept(greeting, greeter, session),
-            _ => return self.core.distrust(),
-        }
-        if self.part == Part::Closed {
-            self.core.leave(); // whoever comes late is told so, and looks for the next owner of the name
-        }
-    }
-
-    fn open_to_answer(&self, name: &QueueName) -> Option<Box<dyn Outbox>> {
-        let opened = self.link.open(name);
-        if let Err(OpenError::Limit(limit)) = &opened {
-            tracing::warn!(target: "lamq", %name, %limit, "a sender that wants to join is not answered");
-        }
-        opened.ok()
     }
 
     /// Whether the peer of a session is known to be dead, or gone from its inbox.
@@ -349,6 +329,8 @@ impl State {
         let mut events = [EpollEvent::empty(); 16];
         let count = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
         let mut happened = self.look_after_blocked();
+        happened |= self.take_notice(events[..count].iter().any(|event| event.data() == NOTICE));
+        self.end_orphans();
         for event in &events[..count] {
             let Some(session) = SessionId::new(event.data()) else { continue };
             let Some(peer) = self.peers.get(&session) else { continue };

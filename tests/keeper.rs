@@ -136,6 +136,14 @@ impl Inbox for DeafInbox {
         self.0.readable()
     }
 
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        self.0.watchable()
+    }
+
+    fn is_lost(&self) -> io::Result<bool> {
+        self.0.is_lost()
+    }
+
     fn unlink(&mut self) -> io::Result<()> {
         self.0.unlink()
     }

@@ -133,6 +133,10 @@ impl Destination for GatedOutbox {
         self.0.destination().bell()
     }
 
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        self.0.destination().watchable()
+    }
+
     fn owner(&self) -> Owner {
         self.0.destination().owner()
     }

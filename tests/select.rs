@@ -157,6 +157,14 @@ impl Inbox for MuteInbox {
         self.1.as_fd()
     }
 
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        self.0.watchable()
+    }
+
+    fn is_lost(&self) -> io::Result<bool> {
+        self.0.is_lost()
+    }
+
     fn unlink(&mut self) -> io::Result<()> {
         self.0.unlink()
     }

@@ -53,9 +53,10 @@ impl<L: Link> Link for Removable<L> {
         let inbox = self.link.bind(name, owner, geometry)?;
         let readable = inbox.readable().try_clone_to_owned();
         let readable = readable.map_err(|source| BindError::System { name: name.clone(), source })?;
+        let is_watchable = inbox.watchable().is_some();
         let shared: Shared = Arc::new(Mutex::new(inbox));
         made.push(Arc::clone(&shared));
-        Ok(Box::new(RemovableInbox { inbox: shared, made: Arc::clone(&self.made), geometry, readable }))
+        Ok(Box::new(RemovableInbox { inbox: shared, made: Arc::clone(&self.made), geometry, readable, is_watchable }))
     }
 
     fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError> {
@@ -69,6 +70,8 @@ struct RemovableInbox {
     made: Arc<Mutex<Vec<Shared>>>,
     geometry: Geometry,
     readable: OwnedFd,
+    /// Whether that is the queue itself.
+    is_watchable: bool,
 }
 
 impl Inbox for RemovableInbox {
@@ -82,6 +85,14 @@ impl Inbox for RemovableInbox {
 
     fn readable(&self) -> BorrowedFd<'_> {
         self.readable.as_fd()
+    }
+
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        self.is_watchable.then(|| self.readable.as_fd())
+    }
+
+    fn is_lost(&self) -> io::Result<bool> {
+        lock(&self.inbox).is_lost()
     }
 
     fn unlink(&mut self) -> io::Result<()> {

@@ -117,6 +117,14 @@ impl Inbox for MemoryInbox {
         self.queue.readable.as_fd()
     }
 
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn is_lost(&self) -> io::Result<bool> {
+        Ok(false) // nobody else can
+    }
+
     fn unlink(&mut self) -> io::Result<()> {
         let mut names = self.space.0.lock();
         if names.get(&self.name).is_some_and(|queue| Arc::ptr_eq(queue, &self.queue)) {
@@ -181,6 +189,10 @@ impl Destination for MemoryOutbox {
 
     fn bell(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
+    }
+
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        None // its bell rings
     }
 
     fn owner(&self) -> Owner {

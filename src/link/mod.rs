@@ -92,6 +92,16 @@ pub trait Inbox: Send + fmt::Debug {
     /// Readable (`POLLIN`) while there are frames.
     fn readable(&self) -> BorrowedFd<'_>;
 
+    /// The descriptor of the queue itself, if `inotify(7)` can watch it through that: `IN_ATTRIB` when its name is removed. An inbox around
+    /// another one passes that one's on.
+    fn watchable(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Whether somebody else has removed the name (POS-13).
+    ///
+    /// # Errors
+    /// What the system said.
+    fn is_lost(&self) -> io::Result<bool>;
+
     /// Removes the name; frames still arrive from those who have it open. Does nothing the second time.
     ///
     /// # Errors
@@ -120,8 +130,13 @@ pub trait Destination: fmt::Debug {
     fn writable(&self) -> BorrowedFd<'_>;
 
     /// Readable (`POLLIN`) when the owner has died: the time to ask [`is_alive`](Self::is_alive). It need not be when an owner
-    /// gives the inbox up and its process lives on: then its close says so, and whoever finds no room asks now and then.
+    /// gives the inbox up and its process lives on: then its close says so, or its [watch](Self::watchable), and whoever finds no room
+    /// asks now and then.
     fn bell(&self) -> BorrowedFd<'_>;
+
+    /// The descriptor of the queue itself, if `inotify(7)` can watch it through that: `IN_CLOSE_WRITE` when somebody closes it, who may be
+    /// its owner.
+    fn watchable(&self) -> Option<BorrowedFd<'_>>;
 
     /// Who owned the inbox when it was opened.
     fn owner(&self) -> Owner;

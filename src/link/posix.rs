@@ -193,6 +193,14 @@ impl Inbox for PosixInbox {
         self.queue.as_fd()
     }
 
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.queue.as_fd())
+    }
+
+    fn is_lost(&self) -> io::Result<bool> {
+        Ok(!self.unlinked && self.queue.status()?.links == 0)
+    }
+
     fn unlink(&mut self) -> io::Result<()> {
         if self.unlinked || self.binder != sys::process_id() {
             return Ok(());
@@ -248,6 +256,10 @@ impl Destination for PosixOutbox {
 
     fn bell(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.queue.as_fd())
     }
 
     fn owner(&self) -> Owner {

@@ -1,7 +1,10 @@
 //! The descriptor of a receiver for sleepers outside: poll(2), epoll(7), event loops, [`Select`](crate::Select).
 
 use super::{Part, State, poller::Poller};
-use crate::sync::{AtomicBool, Ordering};
+use crate::{
+    fork::Private,
+    sync::{Arc, AtomicBool, Mutex, Ordering},
+};
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags},
     eventfd::{EfdFlags, EventFd},
@@ -19,16 +22,18 @@ pub(super) struct Beacon {
     ready: EventFd,
     /// Whether `ready` is readable. Changed under the lock only.
     shown: AtomicBool,
+    /// The inbox as it was last: there is another one if somebody removes its name.
+    inbox: Mutex<Arc<Private>>,
 }
 
 impl Beacon {
-    pub(super) fn new(poller: &Poller, inbox: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(super) fn new(poller: &Poller, inbox: Arc<Private>) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let ready = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
-        for source in [inbox, poller.epoll().0.as_fd(), ready.as_fd()] {
+        for source in [inbox.as_fd(), poller.epoll().0.as_fd(), ready.as_fd()] {
             epoll.add(source, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
         }
-        Ok(Self { epoll, ready, shown: AtomicBool::new(false) })
+        Ok(Self { epoll, ready, shown: AtomicBool::new(false), inbox: Mutex::new(inbox) })
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
@@ -37,6 +42,7 @@ impl Beacon {
 
     /// Says whether something is in memory (CAL-9), or no more (CAL-10).
     pub(super) fn show(&self, state: &State) {
+        self.follow(state.mailbox.descriptor());
         let ready = state.has_news();
         if self.shown.swap(ready, Ordering::Relaxed) != ready {
             // Its value is 0 or 1, so neither would have to wait.
@@ -45,6 +51,17 @@ impl Beacon {
             } else {
                 _ = self.ready.read();
             }
+        }
+    }
+}
+
+impl Beacon {
+    /// The old inbox is among the rare things from now on. Should there be no room for the new one, then the keeper looks.
+    fn follow(&self, inbox: Arc<Private>) {
+        let mut watched = self.inbox.lock();
+        if !Arc::ptr_eq(&watched, &inbox) && self.epoll.add(&*inbox, EpollEvent::new(EpollFlags::EPOLLIN, 0)).is_ok() {
+            _ = self.epoll.delete(&**watched);
+            *watched = inbox;
         }
     }
 }

@@ -9,12 +9,7 @@ use crate::{
 };
 use lamq_protocol::endpoint::Settings;
 use nix::sys::signal::{SigSet, SigmaskHow};
-use std::{
-    io,
-    os::fd::{AsFd, BorrowedFd},
-    thread,
-    time::Duration,
-};
+use std::{io, os::fd::BorrowedFd, thread, time::Duration};
 
 /// One endpoint.
 #[derive(Debug)]
@@ -96,7 +91,7 @@ impl Driver {
         let poller = &self.shared.poller;
         match poller.beacon() {
             Some(beacon) => Ok(beacon),
-            None => self.call(|state| poller.light_beacon(state.mailbox.descriptor().as_fd()))?,
+            None => self.call(|state| poller.light_beacon(state.mailbox.descriptor()))?,
         }
     }
 

@@ -83,7 +83,7 @@ impl Poller {
     }
 
     /// Makes it, in a call, at whose end it shows what there is.
-    pub(super) fn light_beacon(&self, inbox: BorrowedFd<'_>) -> io::Result<BorrowedFd<'_>> {
+    pub(super) fn light_beacon(&self, inbox: Arc<Private>) -> io::Result<BorrowedFd<'_>> {
         let beacon = Beacon::new(self, inbox)?;
         Ok(self.beacon.get_or_init(|| beacon).descriptor())
     }
@@ -115,7 +115,7 @@ impl World<State> for Poller {
     fn plan(&self, state: &mut State) -> Plan {
         let retry = std::mem::take(&mut state.retry_soon).then_some(RETRY_TICK);
         let look = (!state.blocked.is_empty()).then_some(BLOCKED_TICK);
-        let ticks = [retry, look, state.next_ask(), state.next_seek(), state.next_end_of_want()];
+        let ticks = [retry, look, state.next_ask(), state.next_seek(), state.next_end_of_want(), state.next_notice()];
         let again = ticks.into_iter().flatten().min();
         let inbox = state.mailbox.descriptor();
         state.planned = Some((again.map_or(Deadline::Never, Deadline::after), Arc::clone(&inbox)));
@@ -123,7 +123,8 @@ impl World<State> for Poller {
     }
 
     fn is_outdated(&self, state: &mut State) -> bool {
-        let next = [state.next_ask(), state.next_seek(), state.next_end_of_want()].into_iter().flatten().min();
+        let next = [state.next_ask(), state.next_seek(), state.next_end_of_want(), state.next_notice()];
+        let next = next.into_iter().flatten().min();
         let Some((until, inbox)) = &state.planned else { return false };
         // The same time, computed anew, is not quite the same.
         let earlier = next.is_some_and(|next| Deadline::after(next + SLACK) < *until);

@@ -6,7 +6,7 @@ use crate::{
     error::BindError,
     link::{Geometry, Link, Owner, Posix, process_id},
     name::{InvalidName, QueueName},
-    pump::{Driver, Mailbox, Part},
+    pump::{Driver, Mailbox, Part, State},
     random,
     sync::{Arc, Mutex},
     typed,
@@ -198,6 +198,7 @@ impl ReceiverBuilder {
         let part = if self.end_with_last_sender { Part::Finite } else { Part::Receiver };
         let mailbox = Mailbox::new(name.clone(), inbox)?;
         let driver = Driver::new(Arc::clone(&self.link), mailbox, settings, part, self.spin).map_err(system)?;
+        _ = driver.call(State::keep_name);
         Ok(self.receiver(Arc::new(driver)))
     }
 

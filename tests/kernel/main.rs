@@ -14,6 +14,7 @@ mod names;
 mod owner;
 mod ping;
 mod process;
+mod removed;
 mod select;
 mod storm;
 mod tap;

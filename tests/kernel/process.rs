@@ -1,7 +1,8 @@
 //! Other processes: this binary again, in a role.
 
 use crate::{
-    conformance, crowd, flood, forked, kills, limits, names, owner, ping, select, trust, typed, wire, world::WATCHDOG,
+    conformance, crowd, flood, forked, kills, limits, names, owner, ping, removed, select, trust, typed, wire,
+    world::WATCHDOG,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -43,7 +44,9 @@ const ROLES: &[(&str, Role)] = &[
     ("produce", flood::produce),
     ("receive", owner::receive),
     ("receive-reporting", kills::receive_reporting),
+    ("receive-and-execute", removed::receive_and_execute),
     ("row", conformance::row),
+    ("send-and-execute", removed::send_and_execute),
     ("send-orders", typed::send_orders),
     ("send-reporting", kills::send_reporting),
     ("speak", select::speak),

@@ -91,6 +91,14 @@ impl Inbox for TapInbox {
         self.inner.readable()
     }
 
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        self.inner.watchable()
+    }
+
+    fn is_lost(&self) -> io::Result<bool> {
+        self.inner.is_lost()
+    }
+
     fn unlink(&mut self) -> io::Result<()> {
         self.inner.unlink()
     }

@@ -1,0 +1,175 @@
+//! What inotify(7) tells of queues: that somebody has closed one that we send to, or removed the name of ours.
+//!
+//! These are bells only. What is so, say the lock (DTH-1) and the number of links (POS-12). Where no watch is to be had (a user has
+//! 128 instances by default) we look once a second.
+
+use super::State;
+use crate::{clock::Deadline, sync::Arc};
+use lamq_protocol::SessionId;
+use nix::{
+    libc,
+    sys::{
+        epoll::{Epoll, EpollEvent, EpollFlags},
+        inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor},
+    },
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::fd::{AsRawFd, BorrowedFd},
+    time::Duration,
+};
+
+/// Mark of the watches among the sessions in the epoll; no session has been given it: their ids are random.
+pub(super) const NOTICE: u64 = u64::MAX;
+
+/// How often to look at what cannot be watched.
+const ROUND_TICK: Duration = Duration::from_secs(1);
+
+/// When to look at a lock that is held still: a queue is closed a moment before its lock is free.
+const DOUBTS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];
+
+/// What is watched.
+#[derive(Debug)]
+pub(super) struct Notices {
+    epoll: Arc<Epoll>,
+    /// Made for the first watch.
+    inotify: Option<Inotify>,
+    /// The inboxes of peers.
+    peers: BTreeMap<SessionId, WatchDescriptor>,
+    /// Those that could not be watched, and are looked at in rounds.
+    blind: BTreeSet<SessionId>,
+    /// Whether the name of our inbox is to be there, and its watch.
+    keeps_name: bool,
+    own: Option<WatchDescriptor>,
+    /// Sessions whose peers may be gone; how often they were looked at, and when to look next.
+    doubts: BTreeMap<SessionId, (usize, Deadline)>,
+    next_round: Deadline,
+}
+
+impl Notices {
+    pub(super) fn new(epoll: Arc<Epoll>) -> Self {
+        Self {
+            epoll,
+            inotify: None,
+            peers: BTreeMap::new(),
+            blind: BTreeSet::new(),
+            keeps_name: false,
+            own: None,
+            doubts: BTreeMap::new(),
+            next_round: Deadline::Now,
+        }
+    }
+
+    fn watch(&mut self, queue: BorrowedFd<'_>, what: AddWatchFlags) -> Option<WatchDescriptor> {
+        if self.inotify.is_none() {
+            let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
+            self.epoll.add(&inotify, EpollEvent::new(EpollFlags::EPOLLIN, NOTICE)).ok()?;
+            self.inotify = Some(inotify);
+        }
+        // A second watch of one queue is the first one, which then tells more.
+        let what = what | AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD);
+        let path = format!("/proc/self/fd/{}", queue.as_raw_fd());
+        self.inotify.as_ref()?.add_watch(path.as_str(), what).ok()
+    }
+
+    fn unwatch(&self, watch: WatchDescriptor) {
+        let is_shared = self.own == Some(watch) || self.peers.values().any(|peer| *peer == watch);
+        if let Some(inotify) = self.inotify.as_ref().filter(|_| !is_shared) {
+            _ = inotify.rm_watch(watch); // gone by itself, if its queue is
+        }
+    }
+
+    /// Forgets a peer.
+    pub(super) fn remove_peer(&mut self, session: SessionId) {
+        self.doubts.remove(&session);
+        self.blind.remove(&session);
+        if let Some(watch) = self.peers.remove(&session) {
+            self.unwatch(watch);
+        }
+    }
+
+    /// Reads what has rung.
+    fn read(&mut self) {
+        let rang = self.inotify.as_ref().and_then(|inotify| inotify.read_events().ok()).unwrap_or_default();
+        // If there were too many to be kept, any may have rung.
+        let has_lost = rang.iter().any(|event| event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW));
+        let is_concerned = |watch: &WatchDescriptor| has_lost || rang.iter().any(|event| event.wd == *watch);
+        for (session, _) in self.peers.iter().filter(|(_, watch)| is_concerned(watch)) {
+            self.doubts.insert(*session, (0, Deadline::Now));
+        }
+    }
+
+    /// The name of our inbox may be removed without a bell.
+    const fn is_name_unwatched(&self) -> bool {
+        self.keeps_name && self.own.is_none()
+    }
+
+    fn has_blind_spot(&self) -> bool {
+        self.is_name_unwatched() || !self.blind.is_empty()
+    }
+}
+
+impl State {
+    /// The name of the inbox is to be there as long as the endpoint has not removed it (POS-13).
+    pub(crate) fn keep_name(&mut self) {
+        let Some(queue) = self.mailbox.inbox.watchable() else { return };
+        self.notices.keeps_name = true;
+        if let Some(watch) = self.notices.own.take() {
+            self.notices.unwatch(watch); // of the inbox before this one
+        }
+        self.notices.own = self.notices.watch(queue, AddWatchFlags::IN_ATTRIB);
+    }
+
+    /// Watches the inbox of a peer, which may have been closed before.
+    pub(super) fn watch_peer(&mut self, session: SessionId) {
+        let Some(peer) = self.peers.get(&session) else { return };
+        let Some(queue) = peer.destination().watchable() else { return };
+        match self.notices.watch(queue, AddWatchFlags::IN_CLOSE_WRITE) {
+            Some(watch) => _ = self.notices.peers.insert(session, watch),
+            None => _ = self.notices.blind.insert(session),
+        }
+        if self.is_gone(session) {
+            self.notices.doubts.insert(session, (DOUBTS.len(), Deadline::Now));
+        }
+    }
+
+    /// When to look next.
+    pub(super) fn next_notice(&self) -> Option<Duration> {
+        let doubts = self.notices.doubts.values().filter_map(|(_, at)| at.remaining());
+        let round = self.notices.has_blind_spot().then(|| self.notices.next_round.remaining()).flatten();
+        let name = self.next_name.and_then(Deadline::remaining);
+        doubts.chain(round).chain(name).min()
+    }
+
+    /// Looks at what has rung, and at what cannot ring. Returns whether something happened.
+    pub(super) fn take_notice(&mut self, rang: bool) -> bool {
+        let mut may_be_lost = rang;
+        if rang {
+            self.notices.read();
+        }
+        if self.notices.has_blind_spot() && self.notices.next_round.has_passed() {
+            self.notices.next_round = Deadline::after(ROUND_TICK);
+            let Notices { blind, doubts, .. } = &mut self.notices;
+            doubts.extend(blind.iter().map(|session| (*session, (DOUBTS.len(), Deadline::Now))));
+            may_be_lost |= self.notices.is_name_unwatched();
+        }
+        let renamed = (may_be_lost || self.next_name.is_some()) && self.recover_name();
+        self.resolve_doubts() || renamed
+    }
+
+    /// Looks whether peers are there of whom that is doubtful.
+    fn resolve_doubts(&mut self) -> bool {
+        let mut happened = false;
+        let due = self.notices.doubts.iter().filter(|(_, (_, at))| at.has_passed()).map(|(session, _)| *session);
+        for session in due.collect::<Vec<_>>() {
+            let Some((looks, _)) = self.notices.doubts.remove(&session) else { continue };
+            if self.is_gone(session) {
+                self.bury(session); // DTH-5
+                happened = true;
+            } else if let Some(tick) = DOUBTS.get(looks) {
+                self.notices.doubts.insert(session, (looks + 1, Deadline::after(*tick)));
+            }
+        }
+        happened
+    }
+}
