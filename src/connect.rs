@@ -5,7 +5,7 @@ use crate::{
     codec::CodecId,
     endpoint::Endpoint,
     error::{BindError, ConnectError, OpenError},
-    link::{Geometry, Link, Outbox, Owner, Posix, process_id},
+    link::{Geometry, Link, Outbox, Owner, Posix, pid_namespace, process_id},
     name::{InvalidName, QueueName},
     pump::{APPEAR_TICK, Driver, Mailbox, Part, Seeker},
     random,
@@ -258,6 +258,7 @@ impl SenderBuilder {
         let settings = both_ways.unwrap_or(Settings {
             epoch,
             pid: process_id(),
+            pid_namespace: pid_namespace(),
             slots: geometry.slots as u64,
             window: 0,
             max_sessions: 0,

@@ -9,7 +9,7 @@ use crate::{
     sync::Arc,
 };
 use lamq_protocol::{SessionId, endpoint::Connect, send::SendSettings, session::Ended, wire::Refusal};
-use std::{io, os::unix::fs::MetadataExt, time::Duration};
+use std::{io, time::Duration};
 
 /// What a greeting is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,6 @@ impl Greeter {
         let destination = outbox.destination();
         let (frame_size, uid, to) =
             (destination.geometry().frame_size, destination.user(), destination.owner().epoch_low);
-        let pid_namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |data| data.ino());
         let SenderBuilder { level, retain, resume, .. } = *builder;
         let resumes = resume.is_some();
         let settings = SendSettings { frame_size, level, retain, lossy: self.driver.link.is_lossy(), resumes };
@@ -74,7 +73,6 @@ impl Greeter {
             codec: builder.codec.id,
             settings,
             asks_only: self.purpose == Purpose::Ask,
-            pid_namespace,
             inbox: self.driver.call(|state| state.mailbox.name().as_str().as_bytes().to_vec())?,
             wants_back: self.purpose == Purpose::BothWays,
             uid,

@@ -10,7 +10,13 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::stat::{Mode, SFlag, fchmod, fstat},
 };
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::{
+    fs,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
+};
 
 /// Read and write for the owner only; the sticky bit is the mark of lamq (POS-2).
 pub(crate) const MODE: u32 = 0o1600;
@@ -20,6 +26,11 @@ const PID_BITS: u32 = 22;
 
 pub(crate) fn process_id() -> u32 {
     std::process::id()
+}
+
+/// Which pid namespace that is an id of: the inode number of the namespace, 0 if it cannot be read.
+pub(crate) fn pid_namespace() -> u64 {
+    fs::metadata("/proc/self/ns/pid").map_or(0, |data| data.ino())
 }
 
 pub(crate) fn user_id() -> u32 {

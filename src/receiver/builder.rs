@@ -4,7 +4,7 @@ use super::Receiver;
 use crate::{
     codec::CodecId,
     error::BindError,
-    link::{Geometry, Link, Owner, Posix, process_id},
+    link::{Geometry, Link, Owner, Posix, pid_namespace, process_id},
     name::{InvalidName, QueueName},
     pump::{Driver, Mailbox, Part, State},
     random,
@@ -212,6 +212,7 @@ impl ReceiverBuilder {
         Settings {
             epoch,
             pid: process_id(),
+            pid_namespace: pid_namespace(),
             slots: geometry.slots as u64,
             window: self.window.max(geometry.frame_size as u64),
             max_sessions: self.max_senders.max(1),

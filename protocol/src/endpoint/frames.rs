@@ -86,10 +86,13 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         // LAM-3. Before the shell knows whether it may trust the greeting: whoever can write here can also join.
         self.clock.witness(stamp);
         let (sessions, limit) = (self.sessions(), self.settings.max_sessions);
+        let namespaces = [greeting.pid_namespace, self.settings.pid_namespace];
         let reason = if asks_only && limit > 0 {
             Some(RefusalReason::AskedOnly { sessions: u32::try_from(sessions).unwrap_or(u32::MAX) }) // GRT-6
         } else if !(greeting.versions.0..=greeting.versions.1).contains(&wire::VERSION) {
             Some(RefusalReason::Version) // GRT-1
+        } else if !namespaces.contains(&0) && namespaces[0] != namespaces[1] {
+            Some(RefusalReason::PidNamespace) // GRT-9
         } else if greeting.codec != self.settings.codec {
             Some(RefusalReason::Codec { expected: self.settings.codec }) // GRT-2
         } else if sessions >= limit as usize {

@@ -33,7 +33,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             pid: self.settings.pid,
             stream: StreamId { epoch: self.settings.epoch, index: target.stream },
             reply_session,
-            pid_namespace: target.pid_namespace,
+            pid_namespace: self.settings.pid_namespace,
             back: target.wants_back.then(|| self.terms()),
             first: Number::NONE.next(),
             exposed: Number::NONE,

@@ -19,6 +19,8 @@ pub struct Settings {
     pub epoch: Epoch,
     /// Our process id.
     pub pid: u32,
+    /// In which pid namespace that is one: its inode number, 0 if it is not known (GRT-9).
+    pub pid_namespace: u64,
     /// Slots of our inbox.
     pub slots: u64,
     /// Most bytes held for one sender (CRD-4).
@@ -124,8 +126,6 @@ pub struct Connect {
     pub settings: SendSettings,
     /// To open no session, and only ask (GRT-6). The answer is a refusal.
     pub asks_only: bool,
-    /// Inode number of our pid namespace.
-    pub pid_namespace: u64,
     /// Name of our inbox.
     pub inbox: Vec<u8>,
     /// To ask for a stream back, which we shall receive (DPX-1).

@@ -110,6 +110,9 @@ pub enum RefusalReason {
         /// How many sessions the receiver has.
         sessions: u32,
     },
+    /// The greeter's process ids are not the receiver's (GRT-9).
+    #[error("the receiver is in another pid namespace, so neither could see the other die; run both in one")]
+    PidNamespace,
 }
 
 mod greeting {
@@ -288,6 +291,7 @@ impl Refusal {
             RefusalReason::Codec { expected } => (2, expected.into()),
             RefusalReason::TooManySessions { limit } => (3, limit),
             RefusalReason::AskedOnly { sessions } => (4, sessions),
+            RefusalReason::PidNamespace => (5, 0),
         };
         put(&mut bytes, Self::REASON, reason.to_le_bytes());
         bytes[Self::VERSION_MIN] = self.versions.0;
@@ -304,6 +308,7 @@ impl Refusal {
             2 => RefusalReason::Codec { expected: u8::try_from(detail).map_err(|_| Fault::Field)? },
             3 => RefusalReason::TooManySessions { limit: detail },
             4 => RefusalReason::AskedOnly { sessions: detail },
+            5 if detail == 0 => RefusalReason::PidNamespace,
             _ => return Err(Fault::Field),
         };
         Ok(Self { reason, versions: (bytes[Self::VERSION_MIN], bytes[Self::VERSION_MAX]) })

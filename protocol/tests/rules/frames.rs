@@ -109,7 +109,8 @@ fn a_field_with_a_value_that_it_cannot_have_is_a_fault() {
         ("welcome", 32, &zero, "epoch 0"),
         ("refusal", 8, &zero, "session 0"),
         ("refusal", 24, &[0], "no reason"),
-        ("refusal", 24, &[5], "no reason"),
+        ("refusal", 24, &[6], "no reason"),
+        ("refusal", 24, &[5, 0, 1, 1, 1], "another pid namespace needs no detail"),
         ("refusal", 28, &[1], "no common version needs no detail"),
         ("data", 8, &zero, "session 0"),
         ("data", 24, &zero, "frame 0"),
@@ -232,6 +233,7 @@ fn refusals() -> impl Strategy<Value = Frame<Vec<u8>>> {
         any::<u8>().prop_map(|expected| RefusalReason::Codec { expected }),
         any::<u32>().prop_map(|limit| RefusalReason::TooManySessions { limit }),
         any::<u32>().prop_map(|sessions| RefusalReason::AskedOnly { sessions }),
+        Just(RefusalReason::PidNamespace),
     ];
     (reason, any::<(u8, u8)>()).prop_map(|(reason, versions)| Frame::Refusal(Refusal { reason, versions }))
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     forge::{acknowledgement, altered, data, terms},
-    net::{GREETER, Net, Seen, Setup, pid},
+    net::{GREETER, Net, PID_NAMESPACE, Seen, Setup, pid},
 };
 use lamq_protocol::{
     Epoch, SessionId, Stamp,
@@ -78,6 +78,21 @@ fn a_greeting_names_the_codec_of_its_sender() {
     assert_eq!(net.recv_all(), [Seen::Message(0, 1, b"encoded".to_vec())]);
 }
 
+#[proves("GRT-9")]
+#[test]
+fn a_greeter_of_another_pid_namespace_is_refused_if_both_are_known() {
+    let (_, greeting) = greeting();
+    assert_eq!(greeting.pid_namespace, PID_NAMESPACE);
+    for (pid_namespace, refusal) in [
+        (PID_NAMESPACE, None),
+        (0, None),
+        (PID_NAMESPACE + 1, Some(RefusalReason::PidNamespace)),
+        (u64::MAX, Some(RefusalReason::PidNamespace)),
+    ] {
+        assert_eq!(answer(&Greeting { pid_namespace, ..greeting.clone() }), refusal, "{pid_namespace}");
+    }
+}
+
 #[proves("GRT-5", "REF-1")]
 #[test]
 fn one_sender_too_many_is_refused_and_told_the_limit() {
@@ -102,6 +117,7 @@ fn every_refusal_ends_the_sender_with_its_reason_and_detail() {
         (RefusalReason::Codec { expected: 7 }, "expects codec 7"),
         (RefusalReason::TooManySessions { limit: 12 }, "12 senders already"),
         (RefusalReason::AskedOnly { sessions: 34 }, "has 34 senders"),
+        (RefusalReason::PidNamespace, "another pid namespace"),
     ] {
         let mut net = Net::new(Setup::default());
         net.connect(0);

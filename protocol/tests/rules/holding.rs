@@ -111,6 +111,7 @@ fn what_waits_for_a_missing_frame_is_let_go_when_the_session_ends() {
         codec: lamq_protocol::endpoint::CODEC_RAW,
         epoch: net.receiver.core.epoch(), // the greeting is for it
         pid: 9,
+        pid_namespace: 0,
         slots: 10,
         window: 1000,
         max_sessions: 1,

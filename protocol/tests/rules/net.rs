@@ -44,6 +44,9 @@ pub(crate) struct Net {
     resumptions: u64,
 }
 
+/// Of all of them.
+pub(crate) const PID_NAMESPACE: u64 = 7;
+
 impl Net {
     /// Nobody has greeted yet.
     pub(crate) fn new(setup: Setup) -> Self {
@@ -66,6 +69,7 @@ impl Net {
         Settings {
             epoch: Epoch::new(setup.world << 16 | u64::from(pid)).expect("not 0"),
             pid,
+            pid_namespace: PID_NAMESPACE,
             slots: setup.slots,
             window: setup.window,
             max_sessions: setup.max_sessions,
@@ -126,7 +130,6 @@ impl Net {
             codec,
             settings,
             asks_only,
-            pid_namespace: 0,
             inbox,
             wants_back: self.setup.channel == Channel::BothWays,
             uid: GREETER.uid,

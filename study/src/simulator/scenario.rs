@@ -107,6 +107,7 @@ impl Scenario {
         Core::new(endpoint::Settings {
             epoch: if is_receiver { self.receiver } else { drawn(rng, Epoch::new) },
             pid: pid_of(place),
+            pid_namespace: 0,
             slots: if is_receiver { self.slots } else { self.sender_slots } as u64,
             window: self.window,
             max_sessions: if is_receiver { self.max_sessions } else { 0 },
@@ -137,7 +138,7 @@ impl Scenario {
         let inbox = format!("/{place}").into_bytes();
         let (asks_only, wants_back, uid) = (false, false, 0);
         let to = self.receiver.low_bits();
-        Connect { stream: 0, codec: CODEC_RAW, settings, asks_only, pid_namespace: 0, inbox, wants_back, uid, to }
+        Connect { stream: 0, codec: CODEC_RAW, settings, asks_only, inbox, wants_back, uid, to }
     }
 
     /// The length of a message: of every kind, the short ones most often.

@@ -290,6 +290,7 @@ fn core(setup: &Setup, pid: u32, incarnation: u64) -> Core {
     Core::new(Settings {
         epoch: epoch(pid, incarnation),
         pid,
+        pid_namespace: 0,
         slots: setup.slots,
         window: setup.window,
         max_sessions: 8,
@@ -317,7 +318,6 @@ pub(crate) fn target(setup: &Setup, incarnation: u64) -> Connect {
         codec: CODEC_RAW,
         settings,
         asks_only: false,
-        pid_namespace: 0,
         inbox: b"/sender".to_vec(),
         wants_back: false,
         uid: GREETER.uid,
