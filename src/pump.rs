@@ -46,7 +46,7 @@ pub(crate) struct State {
     /// Those whose inbox has no room: registered in the epoll until it has.
     blocked: BTreeSet<SessionId>,
     /// When to look next whether they are still there.
-    next_look: Deadline,
+    next_look_after_blocked: Deadline,
     pool: Pool,
     epoll: Arc<Epoll>,
     /// On a lossy link: the sessions in which an answer is awaited.
@@ -108,7 +108,7 @@ impl State {
             link,
             peers: BTreeMap::new(),
             blocked: BTreeSet::new(),
-            next_look: Deadline::Now,
+            next_look_after_blocked: Deadline::Now,
             notices: Notices::new(Arc::clone(&epoll)),
             next_name: None,
             orphans: Vec::new(),
@@ -252,7 +252,7 @@ impl State {
     fn watch_room(&mut self, session: SessionId) {
         let Some(peer) = self.peers.get(&session).filter(|_| !self.blocked.contains(&session)) else { return };
         if self.blocked.is_empty() {
-            self.next_look = Deadline::after(BLOCKED_TICK);
+            self.next_look_after_blocked = Deadline::after(BLOCKED_TICK);
         }
         match self.epoll.add(peer.destination().writable(), EpollEvent::new(EpollFlags::EPOLLOUT, session.get())) {
             Ok(()) => _ = self.blocked.insert(session),
@@ -345,13 +345,20 @@ impl State {
         happened
     }
 
+    /// When to look again though nothing has happened: the earliest of all that has a time. To be asked right before a sleep.
+    fn next_look(&mut self) -> Deadline {
+        let look = (!self.blocked.is_empty()).then_some(self.next_look_after_blocked);
+        let all = [look, self.next_ask(), self.next_seek(), self.next_end_of_want(), self.next_notice()];
+        all.into_iter().flatten().min().unwrap_or(Deadline::Never)
+    }
+
     /// Looks now and then whether peers are still there that take nothing: the room may never come, and no bell rings when one
     /// leaves whose process lives on (DTH-1).
     fn look_after_blocked(&mut self) -> bool {
-        if self.blocked.is_empty() || !self.next_look.has_passed() {
+        if self.blocked.is_empty() || !self.next_look_after_blocked.has_passed() {
             return false;
         }
-        self.next_look = Deadline::after(BLOCKED_TICK);
+        self.next_look_after_blocked = Deadline::after(BLOCKED_TICK);
         let gone: Vec<_> = self.blocked.iter().copied().filter(|session| self.is_gone(*session)).collect();
         for session in &gone {
             self.bury(*session);

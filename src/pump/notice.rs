@@ -134,11 +134,10 @@ impl State {
     }
 
     /// When to look next.
-    pub(super) fn next_notice(&self) -> Option<Duration> {
-        let doubts = self.notices.doubts.values().filter_map(|(_, at)| at.remaining());
-        let round = self.notices.has_blind_spot().then(|| self.notices.next_round.remaining()).flatten();
-        let name = self.next_name.and_then(Deadline::remaining);
-        doubts.chain(round).chain(name).min()
+    pub(super) fn next_notice(&self) -> Option<Deadline> {
+        let doubts = self.notices.doubts.values().map(|(_, at)| *at);
+        let round = self.notices.has_blind_spot().then_some(self.notices.next_round);
+        doubts.chain(round).chain(self.next_name).min()
     }
 
     /// Looks at what has rung, and at what cannot ring. Returns whether something happened.

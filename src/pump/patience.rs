@@ -48,9 +48,9 @@ impl State {
     }
 
     /// When to ask next, as things are now: to be called right before a sleep.
-    pub(super) fn next_ask(&mut self) -> Option<Duration> {
+    pub(super) fn next_ask(&mut self) -> Option<Deadline> {
         self.renew_patience();
-        self.patience.values().filter_map(|patience| patience.ends.remaining()).min()
+        self.patience.values().map(|patience| patience.ends).min()
     }
 
     /// Whether an answer is awaited that may have to be asked for.

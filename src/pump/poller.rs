@@ -36,7 +36,7 @@ pub(super) struct Poller {
 /// What to sleep on besides, and until when at most.
 pub(super) struct Plan {
     /// When to look again, though nothing has happened.
-    again: Option<Duration>,
+    again: Deadline,
     /// The inbox as it is now: a sender that goes on with another receiver gets a new one.
     inbox: Arc<Private>,
 }
@@ -46,9 +46,6 @@ const RETRY_TICK: Duration = Duration::from_millis(10);
 
 /// How often to look whether a peer is still there whose inbox has no room: nothing rings when it leaves and its process lives on.
 pub(super) const BLOCKED_TICK: Duration = Duration::from_millis(250);
-
-/// How much too late a sleeper may wake up.
-const SLACK: Duration = Duration::from_millis(1);
 
 /// How long a message may be staged, give or take as much again (DAT-6).
 const STAGE_TICK: Duration = Duration::from_millis(1);
@@ -113,22 +110,17 @@ impl World<State> for Poller {
     type Plan = Plan;
 
     fn plan(&self, state: &mut State) -> Plan {
-        let retry = std::mem::take(&mut state.retry_soon).then_some(RETRY_TICK);
-        let look = (!state.blocked.is_empty()).then_some(BLOCKED_TICK);
-        let ticks = [retry, look, state.next_ask(), state.next_seek(), state.next_end_of_want(), state.next_notice()];
-        let again = ticks.into_iter().flatten().min();
+        let retry = std::mem::take(&mut state.retry_soon).then(|| Deadline::after(RETRY_TICK));
+        let again = state.next_look().min(retry.unwrap_or(Deadline::Never));
         let inbox = state.mailbox.descriptor();
-        state.planned = Some((again.map_or(Deadline::Never, Deadline::after), Arc::clone(&inbox)));
+        state.planned = Some((again, Arc::clone(&inbox)));
         Plan { again, inbox }
     }
 
     fn is_outdated(&self, state: &mut State) -> bool {
-        let next = [state.next_ask(), state.next_seek(), state.next_end_of_want(), state.next_notice()];
-        let next = next.into_iter().flatten().min();
+        let next = state.next_look();
         let Some((until, inbox)) = &state.planned else { return false };
-        // The same time, computed anew, is not quite the same.
-        let earlier = next.is_some_and(|next| Deadline::after(next + SLACK) < *until);
-        earlier || !Arc::ptr_eq(inbox, &state.mailbox.descriptor())
+        next < *until || !Arc::ptr_eq(inbox, &state.mailbox.descriptor())
     }
 
     fn take_progress(&self, state: &mut State) -> bool {
@@ -136,8 +128,7 @@ impl World<State> for Poller {
     }
 
     fn sleep(&self, Plan { again, inbox }: Plan, deadline: Deadline) {
-        let deadline = again.map_or(deadline, |again| deadline.at_most(again));
-        sleep_on(&mut [readable(&*inbox), readable(&self.epoll.0)], &self.spin, deadline);
+        sleep_on(&mut [readable(&*inbox), readable(&self.epoll.0)], &self.spin, deadline.min(again));
     }
 
     fn interrupt(&self) {
@@ -175,8 +166,7 @@ impl World<State> for Poller {
     }
 
     fn watch(&self, Plan { again, inbox }: Plan) {
-        let deadline = again.map_or(Deadline::Never, Deadline::after);
-        sleep_at_once(&mut [readable(&*inbox), readable(&self.epoll.0), readable(&self.evict)], deadline);
+        sleep_at_once(&mut [readable(&*inbox), readable(&self.epoll.0), readable(&self.evict)], again);
     }
 
     fn evict(&self) {

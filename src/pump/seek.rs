@@ -79,9 +79,8 @@ impl State {
     }
 
     /// When to look next.
-    pub(super) fn next_seek(&self) -> Option<Duration> {
-        let seeking = self.seekers.values().filter(|seeker| seeker.until.is_some());
-        seeking.filter_map(|seeker| seeker.next_look.remaining()).min()
+    pub(super) fn next_seek(&self) -> Option<Deadline> {
+        self.seekers.values().filter(|seeker| seeker.until.is_some()).map(|seeker| seeker.next_look).min()
     }
 
     /// Whether a receiver that is lost is looked for, or would be if it were.

@@ -26,7 +26,7 @@ impl State {
     }
 
     /// When to look next.
-    pub(super) fn next_end_of_want(&self) -> Option<Duration> {
-        self.wants.values().filter_map(|(_, until)| until.remaining()).min()
+    pub(super) fn next_end_of_want(&self) -> Option<Deadline> {
+        self.wants.values().map(|(_, until)| *until).min()
     }
 }
