@@ -22,7 +22,7 @@ const WINDOW: u64 = 2_000;
 /// How many messages are taken between two pauses.
 const BATCH: u64 = 5_000;
 
-fn body(number: u64) -> [u8; BODY] {
+pub(crate) fn body(number: u64) -> [u8; BODY] {
     let mut body = [0; BODY];
     body[..8].copy_from_slice(&number.to_le_bytes());
     body

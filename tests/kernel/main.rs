@@ -4,6 +4,7 @@
 
 mod conformance;
 mod crowd;
+mod deaths;
 mod flood;
 mod forked;
 mod hostile;
@@ -16,6 +17,7 @@ mod ping;
 mod process;
 mod removed;
 mod select;
+mod stops;
 mod storm;
 mod tap;
 mod trust;

@@ -1,7 +1,7 @@
 //! Other processes: this binary again, in a role.
 
 use crate::{
-    conformance, crowd, flood, forked, kills, limits, names, owner, ping, removed, select, trust, typed, wire,
+    conformance, crowd, deaths, flood, forked, kills, limits, names, owner, ping, removed, select, stops, trust, typed, wire,
     world::WATCHDOG,
 };
 use nix::{
@@ -39,6 +39,7 @@ const ROLES: &[(&str, Role)] = &[
     ("lack-queues", limits::lack_queues),
     ("lack-size", limits::lack_size),
     ("meet", wire::meet),
+    ("own", deaths::own),
     ("own-and-fork", forked::own_and_fork),
     ("own-as-nobody", trust::own_as_nobody),
     ("produce", flood::produce),
@@ -50,6 +51,9 @@ const ROLES: &[(&str, Role)] = &[
     ("send-orders", typed::send_orders),
     ("send-reporting", kills::send_reporting),
     ("speak", select::speak),
+    ("speak-then-stay", deaths::speak_then_stay),
+    ("spin", deaths::spin),
+    ("take-all", stops::take_all),
     ("use-as-nobody", trust::use_as_nobody),
 ];
 
@@ -97,6 +101,12 @@ pub(crate) fn hear_line() -> Option<String> {
     std::io::stdin().lines().next().map(Result::unwrap)
 }
 
+/// A command whose arguments end with this binary plays a role.
+pub(crate) fn play<'a>(command: &'a mut Command, role: &str, argument: &str) -> &'a mut Command {
+    let command = command.args(["process::role", "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(VARIABLE, format!("{role} {argument}")).stdout(Stdio::null())
+}
+
 /// Another process; killed when dropped.
 pub(crate) struct Process {
     child: Child,
@@ -110,14 +120,8 @@ impl Process {
 
     /// A command whose arguments end with this binary.
     pub(crate) fn start_from(mut command: Command, role: &str, argument: &str) -> Self {
-        let mut child = command
-            .args(["process::role", "--exact", "--nocapture", "--test-threads=1"])
-            .env(VARIABLE, format!("{role} {argument}"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            play(&mut command, role, argument).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stderr.take().unwrap());
         let (heard, lines) = mpsc::channel();
         thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| heard.send(line)));
