@@ -71,10 +71,10 @@ pub(crate) fn spin(_: &str) {
     }
 }
 
-/// Kills a process while a thread of this one sleeps in `call`. Returns what the call did, and how long after the kill.
-pub(crate) fn kill_during<R: Send + 'static>(
-    mut victim: Process,
+/// Does something to another process while a thread of this one sleeps in `call`. Returns what the call did, and how long after that.
+pub(crate) fn during<R: Send + 'static>(
     call: impl FnOnce() -> R + Send + 'static,
+    act: impl FnOnce(),
 ) -> (Duration, R) {
     let (tell, told) = mpsc::channel();
     let (answer, outcome) = mpsc::channel();
@@ -86,10 +86,15 @@ pub(crate) fn kill_during<R: Send + 'static>(
     let caller = format!("/proc/self/task/{}/stat", told.recv().unwrap());
     wait_until("the call sleeps", || fs::read_to_string(&caller).is_ok_and(|stat| stat.contains(") S ")));
     let start = Instant::now();
-    victim.signal(Signal::SIGKILL);
+    act();
     let (end, result) = outcome.recv_timeout(WATCHDOG).expect("the call has returned");
-    victim.kill();
     (end - start, result)
+}
+
+fn kill_during<R: Send + 'static>(mut victim: Process, call: impl FnOnce() -> R + Send + 'static) -> (Duration, R) {
+    let outcome = during(call, || victim.signal(Signal::SIGKILL));
+    victim.kill();
+    outcome
 }
 
 /// Lets a call wait for a victim, and returns how long it went on waiting.

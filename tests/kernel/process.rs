@@ -1,8 +1,8 @@
 //! Other processes: this binary again, in a role.
 
 use crate::{
-    conformance, crowd, deaths, flood, forked, kills, limits, names, owner, ping, removed, select, stops, trust, typed, wire,
-    world::WATCHDOG,
+    conformance, crowd, deaths, flood, forked, kills, limits, names, odd_deaths, owner, ping, removed, select,
+    stampede, stops, surroundings, trust, typed, wire, world::WATCHDOG,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -11,6 +11,7 @@ use nix::{
 use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
+    os::unix::process::ExitStatusExt,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
@@ -23,7 +24,9 @@ type Role = fn(&str);
 const ROLES: &[(&str, Role)] = &[
     ("ask", ping::ask),
     ("bind-often", names::bind_often),
+    ("clean", stampede::clean),
     ("connect-beside", names::connect_beside),
+    ("connect-from-elsewhere", odd_deaths::connect_from_elsewhere),
     ("connect-in-vain", names::connect_in_vain),
     ("consume", flood::consume),
     ("crowd", crowd::crowd),
@@ -42,18 +45,27 @@ const ROLES: &[(&str, Role)] = &[
     ("own", deaths::own),
     ("own-and-fork", forked::own_and_fork),
     ("own-as-nobody", trust::own_as_nobody),
+    ("own-elsewhere", odd_deaths::own_elsewhere),
     ("produce", flood::produce),
     ("receive", owner::receive),
-    ("receive-reporting", kills::receive_reporting),
     ("receive-and-execute", removed::receive_and_execute),
+    ("receive-in-a-storm", surroundings::receive_in_a_storm),
+    ("receive-reporting", kills::receive_reporting),
     ("row", conformance::row),
     ("send-and-execute", removed::send_and_execute),
+    ("send-in-a-crowd", stampede::send_in_a_crowd),
+    ("send-in-a-storm", surroundings::send_in_a_storm),
+    ("send-in-vain", surroundings::send_in_vain),
     ("send-orders", typed::send_orders),
     ("send-reporting", kills::send_reporting),
     ("speak", select::speak),
+    ("speak-and-dump", odd_deaths::speak_and_dump),
     ("speak-then-stay", deaths::speak_then_stay),
+    ("speak-without-streams", surroundings::speak_without_streams),
     ("spin", deaths::spin),
+    ("start-up", stampede::start_up),
     ("take-all", stops::take_all),
+    ("use-all", surroundings::use_all),
     ("use-as-nobody", trust::use_as_nobody),
 ];
 
@@ -179,6 +191,11 @@ impl Process {
 
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for its end; the signal that has ended it.
+    pub(crate) fn end_signal(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().signal()
     }
 
     /// Waits for its end; shows what it said if that was not a success.
