@@ -6,6 +6,7 @@
 
 mod builds;
 mod comments;
+mod faults;
 mod files;
 mod layers;
 mod places;

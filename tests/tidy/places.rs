@@ -14,6 +14,10 @@ struct Place {
     remedy: &'static str,
 }
 
+/// All that tells or waits by the clock of the system. What `nix` and `libc` call the deadlines of queues is among it.
+const CLOCKS_THAT_JUMP: &[&str] =
+    &["SystemTime", "UNIX_EPOCH", "CLOCK_REALTIME", "CLOCK_TAI", "gettimeofday", "mq_timedreceive", "mq_timedsend"];
+
 /// For code that ships; a test may hold a clock and a lock of its own.
 const PLACES: &[Place] = &[
     Place {
@@ -27,6 +31,18 @@ const PLACES: &[Place] = &[
         inside: "src/",
         only_in: &["src/clock.rs"],
         remedy: "ask crate::clock, the one reader of time",
+    },
+    Place {
+        names: CLOCKS_THAT_JUMP,
+        inside: "src/",
+        only_in: &[],
+        remedy: "wait with poll and crate::clock: somebody may set this clock",
+    },
+    Place {
+        names: CLOCKS_THAT_JUMP,
+        inside: "cli/src/",
+        only_in: &[],
+        remedy: "ask crate::clock: somebody may set this clock",
     },
     Place {
         names: &["Instant::now", "SystemTime::now", ".elapsed", "clock_gettime"],
@@ -163,6 +179,7 @@ fn what_is_misplaced_is_found() {
     assert_eq!(clock("src/clock.rs", "fn f() { Instant::now(); }"), 0);
     assert_eq!(clock("src/a.rs", "#[cfg(test)] mod tests { fn f() { Instant::now(); } }"), 0);
     assert_eq!(clock("cli/src/a.rs", "fn f() { Instant::now(); }"), 1);
+    assert_eq!(clock("src/clock.rs", "use std::time::{Instant, SystemTime}; fn f() { libc::mq_timedsend(); }"), 2);
     assert_eq!(clock("src/link/posix.rs", "use nix::mqueue::MqdT; use nix::poll::poll;"), 1);
 }
 

@@ -12,7 +12,8 @@ use std::{
     process::{Command, Stdio, id},
 };
 
-const PAGES: [&str; 6] = ["send-from-a-shell-script", "worker-pool", "containers", "another-user", "limits", "logging"];
+const PAGES: [&str; 7] =
+    ["send-from-a-shell-script", "worker-pool", "containers", "another-user", "limits", "logging", "faults"];
 
 /// The queues of the pages. Each is given a name of its own, lest it be one of the reader's.
 const QUEUES: [&str; 3] = ["/orders", "/jobs", "/results"];
