@@ -6,7 +6,7 @@ use crate::{
     error::Distrust,
     limits::LimitHit,
     link::{
-        Owner, check, is_running,
+        CLEANER, Owner, check, is_running,
         sys::{self, Queue},
     },
     name::QueueName,
@@ -133,9 +133,6 @@ enum Attempt {
     /// The name changed hands under us.
     Again,
 }
-
-/// The lock of one who only cleans up. Pid 0 is nobody: binders and senders try again, and the lock is gone at once.
-const CLEANER: Owner = Owner { pid: 0, epoch_low: 1 };
 
 fn system(name: &QueueName, error: Errno) -> RemoveError {
     match LimitHit::of(error, None) {

@@ -17,7 +17,7 @@ pub(crate) mod sys;
 pub use faulty::{Faults, Faulty};
 pub use memory::Memory;
 pub use posix::Posix;
-pub(crate) use posix::{check, is_running};
+pub(crate) use posix::{CLEANER, check, is_running};
 pub(crate) use sys::{pid_namespace, process_id, retry};
 
 /// Who owns an inbox.

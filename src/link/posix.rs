@@ -93,6 +93,9 @@ impl Link for Posix {
     }
 }
 
+/// The lock of one who only removes. Pid 0 is nobody: binders and senders try again, and the lock is gone at once.
+pub(crate) const CLEANER: Owner = Owner { pid: 0, epoch_low: 1 };
+
 enum Bound {
     Ours(Queue),
     /// Another process has the lock.
@@ -120,18 +123,21 @@ fn try_bind(name: &QueueName, owner: Owner, geometry: Geometry) -> Result<Bound,
     };
     let status = queue.status().map_err(system)?;
     check(status).map_err(|why| BindError::Untrusted { name: name.clone(), why })?; // POS-4
-    match queue.lock(owner) {
-        Ok(()) => {}
-        Err(Errno::EAGAIN | Errno::EACCES) => {
-            return Ok(queue.owner().map_err(system)?.map_or(Bound::Again, |Owner { pid, .. }| Bound::Taken { pid }));
-        }
+    let fits = queue.geometry().map_err(system)? == geometry;
+    // What is only to be removed has no owner whom POS-5 could name.
+    let taken = match queue.lock(if fits { owner } else { CLEANER }) {
+        Ok(()) => None,
+        Err(Errno::EAGAIN | Errno::EACCES) => Some(queue.owner().map_err(system)?),
         Err(error) => return Err(system(error)),
-    }
-    // POS-6: between our open and our lock the last owner may have removed the name.
+    };
+    // POS-6: between our open and our lock the last owner may have removed the name; who has the lock may find the same.
     if queue.status().map_err(system)?.links != 1 {
         return Ok(Bound::Again);
     }
-    if queue.geometry().map_err(system)? == geometry {
+    if let Some(taken) = taken {
+        return Ok(taken.map_or(Bound::Again, |Owner { pid, .. }| Bound::Taken { pid }));
+    }
+    if fits {
         return Ok(Bound::Ours(queue));
     }
     sys::unlink(name).map_err(system)?; // POS-7

@@ -208,10 +208,13 @@ fn of_all_who_want_a_new_name_at_once_one_gets_it() {
 #[test]
 fn of_all_who_want_the_name_of_a_dead_one_at_once_one_gets_it() {
     let name = Name::new("stampede-dead");
-    for (slots, frames) in [(2, 0), (3, 0), (2, 2), (3, 2)] {
+    // Where nobody cleans up, those who want another shape make it anew themselves.
+    for (slots, frames, cleaners) in
+        [(2, 0, CLEANERS), (3, 0, 0), (3, 0, CLEANERS), (2, 2, 0), (3, 2, 0), (3, 2, CLEANERS)]
+    {
         let dead = Raw::create_as(name.as_str(), MODE, slots, 512).unwrap();
         (0..frames).for_each(|_| assert!(dead.send(b"of the dead", 0)));
-        demand_one_owner(&name, CLEANERS);
+        demand_one_owner(&name, cleaners);
     }
 }
 
