@@ -67,6 +67,7 @@ mod pool;
 mod pump;
 mod random;
 mod receiver;
+mod reports;
 mod select;
 mod sender;
 mod sync;

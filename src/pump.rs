@@ -5,6 +5,7 @@ use crate::{
     fork::Private,
     link::{Link, Outbox},
     pool::{FrameBuffer, Pool},
+    reports::Reports,
     sync::{Arc, Upkeep},
 };
 use lamq_protocol::{Endpoint, Number, SessionId, endpoint::Settings, session::Outbound};
@@ -12,7 +13,7 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
 use notice::{NOTICE, Notices};
 use orphan::Orphan;
 use patience::Patience;
-use poller::BLOCKED_TICK;
+use poller::{BLOCKED_TICK, Poller};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -69,6 +70,7 @@ pub(crate) struct State {
     /// Sessions in which somebody sends, or wants to, and will say when no more.
     held: BTreeSet<SessionId>,
     notices: Notices,
+    pub(crate) reports: Reports,
     /// When to try again to have the name that somebody took away.
     next_name: Option<Deadline>,
     /// Inboxes of ours without a name.
@@ -99,7 +101,8 @@ const FRAMES_UNWATCHED: usize = 4;
 const MAX_DRAIN: usize = (1 << 16) / FRAMES_PER_STEP;
 
 impl State {
-    fn new(link: Arc<dyn Link>, mailbox: Mailbox, settings: Settings, part: Part, epoll: Arc<Epoll>) -> Self {
+    fn new(link: Arc<dyn Link>, mailbox: Mailbox, settings: Settings, part: Part, poller: &Poller) -> Self {
+        let epoll = poller.epoll();
         Self {
             pool: Pool::new(mailbox.geometry().frame_size),
             part,
@@ -110,6 +113,7 @@ impl State {
             blocked: BTreeSet::new(),
             next_look_after_blocked: Deadline::Now,
             notices: Notices::new(Arc::clone(&epoll)),
+            reports: poller.reports(),
             next_name: None,
             orphans: Vec::new(),
             epoll,
@@ -160,12 +164,14 @@ impl State {
     /// Offers what is due to the links.
     pub(crate) fn transmit(&mut self, idle: bool) {
         if self.core.wants_transmit() || (idle && self.core.wants_idle_transmit()) {
-            let Self { peers, retry_soon, .. } = self;
+            let Self { peers, retry_soon, reports, .. } = self;
             let mut failed = None;
             let blocked = self.core.transmit(idle, &mut |session, priority, frame| {
                 let Some(peer) = peers.get_mut(&session) else { return true };
                 peer.try_send(priority, frame).unwrap_or_else(|error| {
-                    tracing::warn!(target: "lamq", %session, %error, "a frame could not be sent, it is tried again");
+                    reports.add(move || {
+                        tracing::warn!(target: "lamq", %session, %error, "a frame could not be sent, it is tried again");
+                    });
                     *retry_soon = true;
                     failed = Some(session);
                     false
@@ -242,7 +248,7 @@ impl State {
         self.staged.extend(self.core.staged());
         if !self.staged.is_empty() || (self.retry_soon && !away) {
             Upkeep::Tick
-        } else if away && (self.is_unsaid() || self.is_awaiting()) {
+        } else if away && (self.is_unsaid() || self.is_awaiting() || !self.reports.is_empty()) {
             Upkeep::Watch
         } else {
             Upkeep::Rest
@@ -293,7 +299,9 @@ impl State {
                     return (came, true);
                 }
                 Err(error) => {
-                    tracing::warn!(target: "lamq", %error, "the inbox cannot be read, it is tried again");
+                    self.reports.add(move || {
+                        tracing::warn!(target: "lamq", %error, "the inbox cannot be read, it is tried again");
+                    });
                     self.pool.put_back(buffer);
                     self.retry_soon = true;
                     return (came, false);

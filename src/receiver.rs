@@ -7,6 +7,7 @@ use crate::{
     name::{InvalidName, QueueName},
     pool::FrameBuffer,
     pump::{Driver, Part, State},
+    reports,
     sender::Sender,
     sync::{Arc, Mutex},
 };
@@ -116,7 +117,7 @@ impl Receiver {
                 return false;
             }
             if let Err(error) = state.mailbox.unlink() {
-                tracing::warn!(target: "lamq", %error, "cannot remove the queue");
+                state.reports.add(move || tracing::warn!(target: "lamq", %error, "cannot remove the queue"));
             }
             state.drain(); // who has greeted is told too
             state.core.leave();
@@ -132,7 +133,9 @@ impl Receiver {
                 (!state.core.wants_idle_transmit()).then_some(())
             });
             if told == Ok(None) {
-                tracing::warn!(target: "lamq", "a receiver was closed, but not all of its senders could be told");
+                reports::tell(|| {
+                    tracing::warn!(target: "lamq", "a receiver was closed, but not all of its senders could be told");
+                });
             }
         }
     }
@@ -183,7 +186,9 @@ fn take(state: &mut State, next: Ask) -> Option<Event> {
         endpoint::Event::Joined { peer } => Event::Joined(peer),
         endpoint::Event::Departed { peer, departure, last } => {
             if departure != Departure::Left {
-                tracing::warn!(target: "lamq", pid = peer.pid, %departure, last = last.get(), "a sender is gone");
+                state.reports.add(move || {
+                    tracing::warn!(target: "lamq", pid = peer.pid, %departure, last = last.get(), "a sender is gone");
+                });
             }
             Event::Departed { peer, departure, last: last.get() }
         }

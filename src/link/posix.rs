@@ -9,6 +9,7 @@ use crate::{
     error::{BindError, Distrust, OpenError},
     limits::LimitHit,
     name::QueueName,
+    reports,
 };
 use lamq_protocol::wire::{MIN_FRAME_SIZE, Priority};
 use nix::errno::Errno;
@@ -223,7 +224,7 @@ impl Inbox for PosixInbox {
 impl Drop for PosixInbox {
     fn drop(&mut self) {
         if let Err(error) = self.unlink() {
-            tracing::warn!(target: "lamq", name = %self.name, %error, "cannot remove the queue");
+            reports::tell(|| tracing::warn!(target: "lamq", name = %self.name, %error, "cannot remove the queue"));
         }
     }
 }

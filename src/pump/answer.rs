@@ -54,7 +54,10 @@ impl State {
     fn open_to_answer(&self, name: &QueueName) -> Option<Box<dyn Outbox>> {
         let opened = self.link.open(name);
         if let Err(OpenError::Limit(limit)) = &opened {
-            tracing::warn!(target: "lamq", %name, %limit, "a sender that wants to join is not answered");
+            let (name, limit) = (name.clone(), limit.clone());
+            self.reports.add(move || {
+                tracing::warn!(target: "lamq", %name, %limit, "a sender that wants to join is not answered");
+            });
         }
         opened.ok()
     }

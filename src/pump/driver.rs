@@ -5,6 +5,7 @@ use crate::{
     clock::Deadline,
     fork::{Forked, Generation},
     link::{Link, process_id},
+    reports,
     sync::{Arc, Mutex, Role},
 };
 use lamq_protocol::endpoint::Settings;
@@ -40,7 +41,7 @@ impl Driver {
         let generation = Generation::watched()?;
         let receives = part != Part::Sender;
         let poller = Poller::new(receives, spin)?;
-        let state = State::new(Arc::clone(&link), mailbox, settings, part, poller.epoll());
+        let state = State::new(Arc::clone(&link), mailbox, settings, part, &poller);
         let shared = Arc::new(Shared { role: Role::new(state), poller });
         let driver = Self { link, shared, keeper: Mutex::new(None), generation, process: process_id() };
         if receives {
@@ -62,6 +63,7 @@ impl Driver {
     pub(crate) fn call<R>(&self, step: impl FnOnce(&mut State) -> R) -> Result<R, Forked> {
         self.generation.check()?;
         let (result, keeper_wanted) = self.shared.role.call(&self.shared.poller, step);
+        self.shared.poller.tell();
         if keeper_wanted {
             self.start_keeper();
         }
@@ -79,6 +81,7 @@ impl Driver {
     ) -> Result<Option<R>, Forked> {
         self.generation.check()?;
         let (result, keeper_wanted) = self.shared.role.wait(&self.shared.poller, deadline, step);
+        self.shared.poller.tell();
         if keeper_wanted {
             self.start_keeper();
         }
@@ -114,7 +117,10 @@ impl Driver {
         let builder = thread::Builder::new().name("lamq-keeper".into());
         // Signals are for the application's own threads. The new thread inherits the mask, so there is no moment without it.
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
-        let spawned = builder.spawn(move || shared.role.keep(&shared.poller));
+        let spawned = builder.spawn(move || {
+            shared.role.keep(&shared.poller);
+            shared.poller.tell();
+        });
         if let Ok(mask) = mask {
             _ = mask.thread_set_mask();
         }
@@ -122,7 +128,9 @@ impl Driver {
             Ok(handle) => *self.keeper.lock() = Some(handle),
             Err(error) => {
                 self.shared.role.withdraw_keeper();
-                tracing::warn!(target: "lamq", %error, "no thread to serve the endpoint between calls; the next call tries again");
+                reports::tell(|| {
+                    tracing::warn!(target: "lamq", %error, "no thread to serve the endpoint between calls; the next call tries again");
+                });
             }
         }
     }

@@ -38,7 +38,9 @@ impl State {
         let name = self.mailbox.name().clone();
         if self.orphans.len() == MAX_ORPHANS {
             if is_first {
-                tracing::warn!(target: "lamq", %name, "the queue was removed too often; no more senders can come until some have left");
+                self.reports.add(move || {
+                    tracing::warn!(target: "lamq", %name, "the queue was removed too often; no more senders can come until some have left");
+                });
             }
             return false;
         }
@@ -46,12 +48,16 @@ impl State {
         let bound = self.link.bind(&name, owner, geometry).and_then(|inbox| Mailbox::new(name.clone(), inbox));
         match bound.and_then(|mailbox| self.replace_inbox(mailbox)) {
             Ok(()) => {
-                tracing::warn!(target: "lamq", %name, "somebody removed the queue; there is a new one for newcomers");
+                self.reports.add(move || {
+                    tracing::warn!(target: "lamq", %name, "somebody removed the queue; there is a new one for newcomers");
+                });
                 true
             }
             Err(error) => {
                 if is_first {
-                    tracing::warn!(target: "lamq", %name, %error, "somebody removed the queue, and no new one can be made; it is tried again");
+                    self.reports.add(move || {
+                        tracing::warn!(target: "lamq", %name, %error, "somebody removed the queue, and no new one can be made; it is tried again");
+                    });
                 }
                 false
             }

@@ -5,6 +5,7 @@ use crate::{
     clock::Deadline,
     fork::Private,
     link::retry,
+    reports::Reports,
     sync::{Arc, OnceLock, Upkeep, World},
 };
 use nix::{
@@ -31,6 +32,7 @@ pub(super) struct Poller {
     spin: Spin,
     /// Lit when it is first asked for: until then it costs nothing.
     beacon: OnceLock<Beacon>,
+    reports: Reports,
 }
 
 /// What to sleep on besides, and until when at most.
@@ -63,11 +65,28 @@ impl Poller {
         let (interrupt, evict) = (eventfd()?, eventfd()?);
         epoll.add(&interrupt, EpollEvent::new(EpollFlags::EPOLLIN, INTERRUPT))?;
         let tick = if receives { ANSWER_TICK } else { STAGE_TICK };
-        Ok(Self { epoll, interrupt, evict, tick, spin: Spin::new(spin), beacon: OnceLock::new() })
+        Ok(Self {
+            epoll,
+            interrupt,
+            evict,
+            tick,
+            spin: Spin::new(spin),
+            beacon: OnceLock::new(),
+            reports: Reports::default(),
+        })
     }
 
     pub(super) fn epoll(&self) -> Arc<Epoll> {
         Arc::clone(&self.epoll)
+    }
+
+    pub(super) fn reports(&self) -> Reports {
+        self.reports.clone()
+    }
+
+    /// Tells what was to be told, without the lock.
+    pub(super) fn tell(&self) {
+        self.reports.tell();
     }
 
     pub(super) const fn spin(&self) -> Duration {
@@ -128,6 +147,7 @@ impl World<State> for Poller {
     }
 
     fn sleep(&self, Plan { again, inbox }: Plan, deadline: Deadline) {
+        self.tell();
         sleep_on(&mut [readable(&*inbox), readable(&self.epoll.0)], &self.spin, deadline.min(again));
     }
 
@@ -166,6 +186,7 @@ impl World<State> for Poller {
     }
 
     fn watch(&self, Plan { again, inbox }: Plan) {
+        self.tell();
         sleep_at_once(&mut [readable(&*inbox), readable(&self.epoll.0), readable(&self.evict)], again);
     }
 

@@ -122,14 +122,18 @@ impl State {
             Ok(outbox) => match self.greet_next(session, outbox) {
                 Ok(()) => return true,
                 Err(error) => {
-                    tracing::warn!(target: "lamq", %name, %error, "the next receiver cannot be greeted, it is tried again");
+                    self.reports.add(move || {
+                        tracing::warn!(target: "lamq", %name, %error, "the next receiver cannot be greeted, it is tried again");
+                    });
                 }
             },
             Err(OpenError::Absent) => {}
             Err(OpenError::Limit(limit)) => {
-                tracing::warn!(target: "lamq", %name, %limit, "the next receiver cannot be greeted, it is tried again");
+                self.reports.add(move || {
+                    tracing::warn!(target: "lamq", %name, %limit, "the next receiver cannot be greeted, it is tried again");
+                });
             }
-            Err(error) => tracing::debug!(target: "lamq", %name, %error, "no receiver yet"),
+            Err(error) => self.reports.add(move || tracing::debug!(target: "lamq", %name, %error, "no receiver yet")),
         }
         false
     }
@@ -146,7 +150,9 @@ impl State {
         (connect.settings.frame_size, connect.uid) = (destination.geometry().frame_size, destination.user());
         connect.to = destination.owner().epoch_low;
         connect.inbox = self.mailbox.name().as_str().as_bytes().to_vec();
-        tracing::debug!(target: "lamq", %name, pid = destination.owner().pid, "greets the next receiver");
+        let pid = destination.owner().pid;
+        let receiver = name.clone();
+        self.reports.add(move || tracing::debug!(target: "lamq", name = %receiver, pid, "greets the next receiver"));
         self.add_peer(session, outbox).map_err(system)?;
         self.core.resume(session, reply_session, connect);
         Ok(())
@@ -159,14 +165,17 @@ impl State {
         (seeker.until, seeker.next_look) = (None, Deadline::Now);
         if !is_over {
             seeker.found += 1;
-            tracing::info!(target: "lamq", name = %seeker.receiver, "goes on with the next receiver");
+            let name = seeker.receiver.clone();
+            self.reports.add(move || tracing::info!(target: "lamq", %name, "goes on with the next receiver"));
         }
         // POS-10
         if seeker.own.is_some()
             && self.mailbox.is_named()
             && let Err(error) = self.mailbox.unlink()
         {
-            tracing::warn!(target: "lamq", %error, "cannot remove the queue");
+            self.reports.add(move || {
+                tracing::warn!(target: "lamq", %error, "cannot remove the queue");
+            });
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Streams back to those who sent.
 
 use super::{Receiver, Sender};
-use crate::{clock::Deadline, sync::Arc};
+use crate::{clock::Deadline, reports, sync::Arc};
 use lamq_protocol::session::{Outbound, Peer};
 use std::collections::btree_map::Entry;
 
@@ -51,7 +51,9 @@ impl Receiver {
         for sender in backs.into_values() {
             let left = deadline.remaining().unwrap_or_default();
             if let Err(error) = sender.close(left) {
-                tracing::warn!(target: "lamq", %error, "a receiver was dropped, and not all that it sent back was acknowledged");
+                reports::tell(|| {
+                    tracing::warn!(target: "lamq", %error, "a receiver was dropped, and not all that it sent back was acknowledged");
+                });
             }
         }
     }

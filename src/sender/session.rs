@@ -6,6 +6,7 @@ use crate::{
     error::{Disconnected, FlushError, FlushFailure, SendFailure},
     fork::Forked,
     pump::{Driver, State},
+    reports,
     sync::{Arc, AtomicBool, AtomicUsize, Ordering},
 };
 use lamq_protocol::{
@@ -280,7 +281,7 @@ impl Drop for Session {
         if !self.closed.load(Ordering::Relaxed)
             && let Err(error) = self.close(self.linger)
         {
-            tracing::warn!(target: "lamq", %error, "a sender was dropped");
+            reports::tell(|| tracing::warn!(target: "lamq", %error, "a sender was dropped"));
         }
         _ = self.driver.call(|state| state.let_go(self.id));
     }
