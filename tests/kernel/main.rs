@@ -8,6 +8,7 @@ mod deaths;
 mod flood;
 mod forked;
 mod hostile;
+mod jam;
 mod kills;
 mod large;
 mod limits;

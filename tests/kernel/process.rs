@@ -1,7 +1,7 @@
 //! Other processes: this binary again, in a role.
 
 use crate::{
-    conformance, crowd, deaths, flood, forked, kills, limits, names, odd_deaths, owner, ping, removed, select,
+    conformance, crowd, deaths, flood, forked, jam, kills, limits, names, odd_deaths, owner, ping, removed, select,
     stampede, stops, surroundings, trust, typed, wire, world::WATCHDOG,
 };
 use nix::{
@@ -58,6 +58,7 @@ const ROLES: &[(&str, Role)] = &[
     ("send-in-vain", surroundings::send_in_vain),
     ("send-orders", typed::send_orders),
     ("send-reporting", kills::send_reporting),
+    ("serve-in-a-jam", jam::serve_in_a_jam),
     ("speak", select::speak),
     ("speak-and-dump", odd_deaths::speak_and_dump),
     ("speak-then-stay", deaths::speak_then_stay),
