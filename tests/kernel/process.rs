@@ -1,7 +1,7 @@
 //! Other processes: this binary again, in a role.
 
 use crate::{
-    conformance, crowd, flood, kills, limits, names, owner, ping, select, trust, typed, wire, world::WATCHDOG,
+    conformance, crowd, flood, kills, limits, names, owner, ping, select, sweep, trust, typed, wire, world::WATCHDOG,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -44,6 +44,9 @@ const ROLES: &[(&str, Role)] = &[
     ("send-orders", typed::send_orders),
     ("send-reporting", kills::send_reporting),
     ("speak", select::speak),
+    ("sweep-clean", sweep::clean),
+    ("sweep-receive", sweep::receive),
+    ("sweep-send", sweep::send),
     ("use-as-nobody", trust::use_as_nobody),
 ];
 
@@ -173,11 +176,26 @@ impl Process {
 
     /// Waits for its end; shows what it said if that was not a success.
     #[track_caller]
-    pub(crate) fn finish(mut self) {
+    pub(crate) fn finish(self) {
+        self.end();
+    }
+
+    /// As [`finish`](Self::finish), and returns what it said.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Vec<String> {
         self.say_no_more();
         let said: Vec<_> = std::iter::from_fn(|| self.line()).collect();
         let status: ExitStatus = self.child.wait().unwrap();
         assert!(status.success(), "{}", said.join("\n"));
+        said
+    }
+
+    /// Waits for its end, however it ends, and returns what it said.
+    pub(crate) fn end_anyhow(mut self) -> Vec<String> {
+        self.say_no_more();
+        let said = std::iter::from_fn(|| self.line()).collect();
+        self.child.wait().unwrap();
+        said
     }
 
     /// A field of `/proc/PID/status`.
