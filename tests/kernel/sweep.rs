@@ -11,11 +11,7 @@ mod roles;
 
 pub(crate) use roles::{clean, receive, send};
 
-use crate::{
-    process::Process,
-    trace::Tracer,
-    world::Name,
-};
+use crate::{process::Process, trace::Tracer, world::Name};
 use history::{Account, Record};
 use lamq::inspect::{self, RemoveError};
 use lamq_proves::proves;

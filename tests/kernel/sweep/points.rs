@@ -130,8 +130,7 @@ fn ranges(numbers: &BTreeSet<u32>) -> String {
             _ => ranges.push((*number, *number)),
         }
     }
-    let texts = ranges.iter().map(|(first, last)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
-    });
+    let texts =
+        ranges.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
     texts.collect::<Vec<_>>().join(" ")
 }

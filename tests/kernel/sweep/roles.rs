@@ -63,8 +63,7 @@ pub(crate) fn send(argument: &str) {
     say("ready");
     hear();
     let builder = Sender::builder().wait(WATCHDOG).spin(Duration::ZERO);
-    let builder =
-        if life == Life::Resuming { builder.level(Level::Processed).resume(WATCHDOG) } else { builder };
+    let builder = if life == Life::Resuming { builder.level(Level::Processed).resume(WATCHDOG) } else { builder };
     let sender = builder.connect(name).unwrap();
     let gave = (1..=life.last()).try_for_each(|number| give(&sender, life.body(label, number), number));
     let outcome = gave.and_then(|()| sender.clone().close(WATCHDOG).map_err(|error| died(&error.why)));
