@@ -3,7 +3,7 @@
 use crate::{
     clock::Deadline,
     error::OpenError,
-    link::{Link, Outbox, Owner},
+    link::{Link, Outbox, Owner, retry},
     name::QueueName,
     pool::{FrameBuffer, Pool},
     random,
@@ -122,7 +122,8 @@ impl State {
 
     /// Registers the link of a session.
     pub(crate) fn add_peer(&mut self, session: SessionId, outbox: Box<dyn Outbox>) -> io::Result<()> {
-        self.epoll.add(outbox.destination().bell(), EpollEvent::new(EpollFlags::EPOLLIN, session.get()))?;
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, session.get());
+        retry(|| self.epoll.add(outbox.destination().bell(), event))?;
         self.peers.insert(session, outbox);
         Ok(())
     }
