@@ -13,6 +13,9 @@ mod names;
 mod owner;
 mod ping;
 mod process;
+// Another architecture has other registers.
+#[cfg(target_arch = "x86_64")]
+mod refusals;
 mod select;
 mod storm;
 mod sweep;

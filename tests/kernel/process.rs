@@ -40,6 +40,10 @@ const ROLES: &[(&str, Role)] = &[
     ("produce", flood::produce),
     ("receive", owner::receive),
     ("receive-reporting", kills::receive_reporting),
+    #[cfg(target_arch = "x86_64")]
+    ("refused-receive", crate::refusals::receive),
+    #[cfg(target_arch = "x86_64")]
+    ("refused-send", crate::refusals::send),
     ("row", conformance::row),
     ("send-orders", typed::send_orders),
     ("send-reporting", kills::send_reporting),

@@ -6,7 +6,7 @@
 
 mod cleaner;
 mod history;
-mod points;
+pub(crate) mod points;
 mod roles;
 
 pub(crate) use roles::{clean, receive, send};

@@ -46,19 +46,19 @@ pub(crate) struct Tracer {
 
 struct Thread {
     process: usize,
-    /// The number of the call that it is in.
-    call: Option<i64>,
+    /// Whether it is in a call.
+    is_inside: bool,
 }
 
 /// What a process has come to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stop {
-    /// Before a call. Who is killed here has not made it.
-    Entry { process: usize, thread: Pid, call: i64 },
+    /// Before a call, by its first argument. Who is killed here has not made it.
+    Entry { thread: Pid, call: i64, first: u64 },
     /// Behind one.
-    Exit { process: usize, thread: Pid, call: i64 },
+    Exit { thread: Pid },
     /// The end.
-    Ended { process: usize },
+    Ended,
 }
 
 /// Ends are only looked at: a process is collected by its [`Process`], which has to know that its id is free again.
@@ -96,11 +96,11 @@ impl Tracer {
             for thread in tasks(pid) {
                 ptrace::seize(thread, options).unwrap();
                 ptrace::interrupt(thread).unwrap();
-                tracer.threads.insert(thread, Thread { process: index, call: None });
+                tracer.threads.insert(thread, Thread { process: index, is_inside: false });
             }
         }
         // Each of them enters again the call in which it waits: what comes from here on is seen.
-        while tracer.threads.values().any(|thread| thread.call.is_none()) {
+        while tracer.threads.values().any(|thread| !thread.is_inside) {
             assert!(tracer.next().is_some(), "all processes ended at once");
         }
         tracer
@@ -146,7 +146,7 @@ impl Tracer {
     /// Kills one, and waits for its end.
     pub(crate) fn kill(&mut self, index: usize) {
         self.processes[index].signal(Signal::SIGKILL);
-        while !matches!(self.next(), None | Some(Stop::Ended { .. })) {}
+        while !matches!(self.next(), None | Some(Stop::Ended)) {}
     }
 
     /// What has become of them all.
@@ -190,12 +190,14 @@ impl Tracer {
         let state = self.threads.get_mut(&thread)?;
         if is_entry {
             let text = fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall")).ok()?;
-            let call = text.split(' ').next()?.parse().ok()?;
-            state.call = Some(call);
-            Some(Stop::Entry { process, thread, call })
+            let mut words = text.split(' ');
+            let call = words.next()?.parse().ok()?;
+            let first = u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
+            state.is_inside = true;
+            Some(Stop::Entry { thread, call, first })
         } else {
-            let call = state.call.take()?;
-            Some(Stop::Exit { process, thread, call })
+            state.is_inside = false;
+            Some(Stop::Exit { thread })
         }
     }
 
@@ -205,7 +207,7 @@ impl Tracer {
         if !self.threads.contains_key(&thread)
             && let Some(process) = self.processes.iter().position(is_of)
         {
-            self.threads.insert(thread, Thread { process, call: None });
+            self.threads.insert(thread, Thread { process, is_inside: false });
         }
     }
 
@@ -216,7 +218,7 @@ impl Tracer {
             return None;
         };
         assert!(self.processes[process].has_ended());
-        Some(Stop::Ended { process })
+        Some(Stop::Ended)
     }
 
     fn go_on(&mut self, signal: Option<Signal>) {
@@ -246,6 +248,25 @@ impl Drop for Tracer {
             self.go_on(None);
         }
     }
+}
+
+/// Makes a call fail that is about to be made: it is not made. The registers are named by architecture.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn skip(thread: Pid) {
+    change(thread, |registers| registers.orig_rax = u64::MAX);
+}
+
+/// What a call seems to have said that has just ended.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn refuse(thread: Pid, errno: Errno) {
+    change(thread, |registers| registers.rax = 0_u64.wrapping_sub(errno as u64));
+}
+
+#[cfg(target_arch = "x86_64")]
+fn change(thread: Pid, change: impl FnOnce(&mut libc::user_regs_struct)) {
+    let mut registers = ptrace::getregs(thread).unwrap();
+    change(&mut registers);
+    ptrace::setregs(thread, registers).unwrap();
 }
 
 fn raw(process: &Process) -> Pid {
