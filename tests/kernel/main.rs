@@ -13,6 +13,7 @@ mod names;
 mod owner;
 mod ping;
 mod process;
+mod quiet;
 // Another architecture has other registers.
 #[cfg(target_arch = "x86_64")]
 mod refusals;

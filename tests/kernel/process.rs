@@ -1,7 +1,8 @@
 //! Other processes: this binary again, in a role.
 
 use crate::{
-    conformance, crowd, flood, kills, limits, names, owner, ping, select, sweep, trust, typed, wire, world::WATCHDOG,
+    conformance, crowd, flood, kills, limits, names, owner, ping, quiet, select, sweep, trust, typed, wire,
+    world::WATCHDOG,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -40,6 +41,10 @@ const ROLES: &[(&str, Role)] = &[
     ("produce", flood::produce),
     ("receive", owner::receive),
     ("receive-reporting", kills::receive_reporting),
+    ("quiet-ignore", quiet::ignore),
+    ("quiet-insist", quiet::insist),
+    ("quiet-receive", quiet::receive),
+    ("quiet-send", quiet::keep_silent),
     #[cfg(target_arch = "x86_64")]
     ("refused-receive", crate::refusals::receive),
     #[cfg(target_arch = "x86_64")]

@@ -3,25 +3,23 @@
 //!
 //! `LAMQ_SWEEP=all` lets all of them fail, otherwise it is a sample, which `LAMQ_SEED` chooses.
 
+mod roles;
+
+pub(crate) use roles::{receive, send};
+
 use crate::{
-    kills::report,
-    process::{hear, say},
-    sweep::points::{Count, Coverage, Point, choose},
-    trace::{Stop, Tracer, name_of, refuse, skip},
+    sweep::points::{Count, Coverage, Crumb, Point, choose},
+    trace::{Stop, Tracer, refuse, skip},
     world::{Name, WATCHDOG},
 };
 use lamq::{
-    Departure, Event, Receiver, Sender,
+    Sender,
     inspect::{self, RemoveError},
 };
 use lamq_proves::proves;
 use nix::{errno::Errno, libc};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Display,
-    thread,
-    time::{Duration, Instant},
-};
+use roles::{PEER, builder, demand_one_stream, send_all};
+use std::{collections::BTreeSet, thread, time::Instant};
 
 const ERRORS: [Errno; 6] = [Errno::EINTR, Errno::EAGAIN, Errno::ENOSPC, Errno::EMFILE, Errno::ENOMEM, Errno::EACCES];
 
@@ -49,107 +47,6 @@ const CALLS: [i64; 21] = [
     libc::SYS_statx,
     libc::SYS_write,
 ];
-
-/// Messages of a stream. The second takes several frames.
-const LENGTHS: [usize; 4] = [20, 1500, 300, 20];
-
-fn body(number: usize) -> Vec<u8> {
-    format!("{number} ").bytes().cycle().take(LENGTHS[number - 1]).collect()
-}
-
-/// How a patient application does it.
-#[derive(Clone, Copy)]
-struct Patience {
-    /// To whom refusals are told.
-    tell: fn(&str),
-    tries: u32,
-    /// For an answer.
-    wait: Duration,
-}
-
-/// Of one whose calls fail.
-const REFUSED: Patience = Patience { tell: report, tries: 3, wait: WATCHDOG };
-
-/// Of its peer. A greeting that a receiver had not the means to answer is not answered (GRT-4): its sender asks again.
-const PEER: Patience = Patience { tell: |line| println!("{line}"), tries: 300, wait: Duration::from_millis(200) };
-
-impl Patience {
-    /// An operation that failed, and said so, is done again.
-    fn insist<T, E: Display>(self, what: &str, mut operation: impl FnMut() -> Result<T, E>) -> T {
-        for _ in 0..self.tries {
-            match operation() {
-                Ok(done) => return done,
-                Err(error) => (self.tell)(&format!("refused {what}: {error}")),
-            }
-        }
-        panic!("{what} was refused again and again");
-    }
-}
-
-fn names(argument: &str) -> (&str, &str) {
-    argument.split_once(' ').unwrap()
-}
-
-fn send_all(patience: Patience, shaken: &str, steady: &Sender) {
-    let builder = Sender::builder().wait(patience.wait).spin(Duration::ZERO);
-    let sender = patience.insist("connect", || builder.clone().connect(shaken));
-    for number in 1..=LENGTHS.len() {
-        for (what, sender) in [("send", &sender), ("send on the other", steady)] {
-            let given = patience.insist(what, || sender.send(body(number)));
-            assert_eq!(given, number as u64, "no number is burned");
-        }
-    }
-    patience.insist("close", || sender.clone().close(WATCHDOG));
-    patience.insist("close the other", || steady.clone().close(WATCHDOG));
-}
-
-/// Role: sends on two channels, one of which is there before.
-pub(crate) fn send(argument: &str) {
-    let (steady, shaken) = names(argument);
-    let steady = Sender::builder().wait(WATCHDOG).spin(Duration::ZERO).connect(steady).unwrap();
-    say("ready");
-    hear();
-    send_all(REFUSED, shaken, &steady);
-}
-
-fn builder() -> lamq::ReceiverBuilder {
-    Receiver::builder().slots(2).frame_size(512).window(1024).spin(Duration::ZERO)
-}
-
-/// Role: receives on two channels, one of which is there before.
-pub(crate) fn receive(argument: &str) {
-    let (steady, shaken) = names(argument);
-    let steady = builder().bind(steady).unwrap();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            assert!(matches!(steady.recv_event(Some(WATCHDOG)).unwrap(), Event::Joined(_)));
-            say("ready");
-            demand_one_stream(&steady);
-        });
-        hear();
-        demand_one_stream(&REFUSED.insist("bind", || builder().bind(shaken)));
-    });
-}
-
-/// One whole stream, among senders that come and go without a word.
-fn demand_one_stream(receiver: &Receiver) {
-    let mut last = 0;
-    loop {
-        match receiver.recv_event(Some(WATCHDOG)).unwrap() {
-            Event::Message(message) => {
-                last += 1;
-                assert_eq!((message.number(), &*message), (last as u64, &body(last)[..]));
-            }
-            Event::Departed { departure, last: 0, .. } if last == 0 => report(&format!("one {departure}")),
-            Event::Departed { departure, last: told, .. } => {
-                assert_eq!((departure, told, last), (Departure::Left, LENGTHS.len() as u64, LENGTHS.len()));
-                return;
-            }
-            Event::Joined(_) => {}
-            other => panic!("{other:?}"),
-        }
-    }
-}
 
 /// A call that fails, and how.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -229,21 +126,19 @@ fn demand_gone(name: &str, refusal: Option<&Refusal>) {
 fn refuse_each(what: &str, mut run: impl FnMut(Option<&Refusal>) -> (BTreeSet<Point>, bool)) {
     let start = Instant::now();
     let known: BTreeSet<_> = run(None).0.into_iter().flat_map(Refusal::all_of).collect();
-    let (mut met, mut unmet) = (BTreeMap::<i32, Coverage>::new(), 0);
+    let (mut met, mut done, mut unmet) = (Coverage::default(), 0, 0);
     for refusal in choose(&known, SAMPLE) {
-        println!("{what}: {} fails with {}", refusal.point, refusal.errno());
+        let _crumb = Crumb(format!("{what}: {} failed with {}", refusal.point, refusal.errno()));
         if (0..3).any(|_| run(Some(refusal)).1) {
-            met.entry(refusal.errno).or_default().add(&refusal.point);
+            met.add(&refusal.point);
+            done += 1;
         } else {
             unmet += 1;
         }
     }
-    let done: usize = met.values().map(|coverage| coverage.points).sum();
-    let calls: BTreeSet<_> = known.iter().map(|refusal| name_of(refusal.point.call)).collect();
-    eprintln!("{what}: {done} of {} refusals, {unmet} not met, {:.1?}, of {calls:?}", known.len(), start.elapsed());
-    for (errno, coverage) in &met {
-        eprint!("{:?}: {} points\n{coverage}", Errno::from_raw(*errno), coverage.points);
-    }
+    let (all, points) = (known.len(), met.points());
+    println!("{what}: {done} of {all} refusals at {points} points, {unmet} not met, {:.1?}", start.elapsed());
+    print!("{met}");
     assert!(done > unmet, "too many calls were not met");
 }
 
@@ -264,7 +159,9 @@ fn a_sender_survives_the_failure_of_any_call() {
             tracer.process(0).say("go");
             let result = walk(&mut tracer, refusal);
             let said = end(tracer);
-            serving.into_iter().for_each(|thread| thread.join().unwrap());
+            for thread in serving {
+                thread.join().unwrap();
+            }
             refusal.inspect(|refusal| judge(refusal, &said));
             for index in 0..3 {
                 demand_gone(&format!("/lamq.{id}.{index}"), refusal);
@@ -291,7 +188,9 @@ fn a_receiver_survives_the_failure_of_any_call() {
             let said = end(tracer);
             sending.join().unwrap();
             refusal.inspect(|refusal| judge(refusal, &said));
-            names.iter().for_each(|name| demand_gone(name.as_str(), refusal));
+            for name in &names {
+                demand_gone(name.as_str(), refusal);
+            }
             result
         })
     });

@@ -2,7 +2,7 @@
 //!
 //! A kill before a call stands for the one behind the call before it, too. A point is a call and its occurrence in the process, as
 //! a run without a kill has them. `LAMQ_SWEEP=all` kills at all of them, otherwise it is a sample, which `LAMQ_SEED` chooses:
-//! `LAMQ_SWEEP=all cargo test --test kernel sweep -- --nocapture`.
+//! `LAMQ_SWEEP=all cargo test --test kernel sweep -- --show-output`.
 
 mod cleaner;
 mod history;
@@ -78,6 +78,7 @@ impl Scene {
         let record = Record::of(&receiver.end());
         record.demand_clean_end(victim, self.life);
         assert!(walk.killed || Account::of(&said).done);
+        assert!(self.life != Life::Plain || account.stalls > 0, "it never has to wait for its receiver: {account:?}");
         assert!(account.done && record.has_whole(next, self.life), "{record:?}");
         self.demand_nothing_left(&[victim]);
         walk
@@ -101,12 +102,42 @@ impl Scene {
         let second = Record::of(&receiver.end());
         if self.life == Life::Resuming {
             assert!(account.done, "{account:?}");
-            first.demand_continued(&second, id, self.life);
+            first.demand_continued(&second, id, Some(self.life));
         } else {
             account.demand_truth(id, self.life, [&first, &second]);
         }
         assert!(next_account.done && second.has_whole(next, self.life), "{second:?}");
         self.demand_nothing_left(&[id]);
+        walk
+    }
+
+    /// A sender that resumes is killed, or has finished, before or while or after it goes on with the next receiver.
+    fn kill_resuming(&self, point: Option<&Point>) -> Walk {
+        let (mut first, mut second) = (self.bound("first"), None);
+        let mut tracer = self.trace("sweep-send", "first");
+        let victim = tracer.process(0).id();
+        tracer.process(0).say("go");
+        let mut change = |first: &mut Process| {
+            if second.is_none() {
+                first.kill();
+                second = Some(self.bound("final"));
+            }
+        };
+        let change_at = Point { call: nix::libc::SYS_mq_timedsend, nth: 4 };
+        let walk = points::walk(&mut tracer, point, |here| {
+            if *here == change_at {
+                change(&mut first);
+            }
+        });
+        change(&mut first);
+        let account = (!walk.killed).then(|| Account::of(&ended(tracer)));
+        let (next, next_account) = self.send_all();
+        let first = Record::of(&first.end_anyhow());
+        let second = Record::of(&second.expect("it has changed").end());
+        assert!(account.is_none_or(|account| account.done), "{first:?} {second:?}");
+        first.demand_continued(&second, victim, (!walk.killed).then_some(self.life));
+        assert!(next_account.done && second.has_whole(next, self.life), "{second:?}");
+        self.demand_nothing_left(&[victim]);
         walk
     }
 
@@ -121,7 +152,11 @@ impl Scene {
         };
         let ids = [tracer.process(0).id(), other.id()];
         tracer.process(0).say("go");
-        let walk = points::walk(&mut tracer, point, |_| other.kill());
+        let walk = points::walk(&mut tracer, point, |here| {
+            if point == Some(here) {
+                other.kill();
+            }
+        });
         let said = [ended(tracer), other.end_anyhow()];
         if !walk.killed {
             return walk;
@@ -185,6 +220,13 @@ fn a_receiver_may_be_killed_anywhere() {
 fn a_receiver_whose_sender_resumes_may_be_killed_anywhere() {
     let scene = Scene::new(Life::Resuming, "receiver");
     Sweep::of("receiver, resuming").run(|point| scene.kill_receiver(point));
+}
+
+#[proves("RSM-1", "RSM-2", "POS-10")]
+#[test]
+fn a_sender_may_be_killed_anywhere_while_it_resumes() {
+    let scene = Scene::new(Life::Resuming, "changed");
+    Sweep::of("sender, while it resumes").run(|point| scene.kill_resuming(point));
 }
 
 #[proves("POS-6")]

@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
+    fmt, thread,
     time::Instant,
 };
 
@@ -36,14 +36,15 @@ impl Count {
     }
 }
 
-/// Lets the first process go on to its end, or until it is killed at `target`, and others with it.
-pub(super) fn walk(tracer: &mut Tracer, target: Option<&Point>, mut others: impl FnMut(&Point)) -> Walk {
+/// Lets the process go on to its end, or until it is killed at `target`. Meanwhile, at each point, others may do something.
+pub(super) fn walk(tracer: &mut Tracer, target: Option<&Point>, mut meanwhile: impl FnMut(&Point)) -> Walk {
     let (mut count, mut points) = (Count::default(), Vec::new());
     while let Some(stop) = tracer.next() {
         if let Stop::Entry { call, .. } = stop {
-            points.push(count.next(call));
+            let point = count.next(call);
+            meanwhile(&point);
+            points.push(point);
             if points.last() == target {
-                others(&points[points.len() - 1]);
                 tracer.kill(0);
                 return Walk { points, killed: true };
             }
@@ -78,20 +79,28 @@ impl<'a> Sweep<'a> {
         let known: BTreeSet<Point> = (0..2).flat_map(|_| run(None).points).collect();
         let (mut met, mut unmet) = (Coverage::default(), Coverage::default());
         for point in choose(&known, SAMPLE) {
-            let is_met = (0..TRIES).any(|_| {
-                // The harness shows it if the run fails.
-                println!("{}: kill at {point}", self.what);
-                run(Some(point)).killed
-            });
+            let _crumb = Crumb(format!("{}: killed at {point}", self.what));
+            let is_met = (0..TRIES).any(|_| run(Some(point)).killed);
             (if is_met { &mut met } else { &mut unmet }).add(point);
         }
         let (all, done) = (known.len(), start.elapsed());
-        eprintln!("{}: killed at {} of {all} points, {} not met, {done:.1?}", self.what, met.points, unmet.points);
-        eprint!("{met}");
-        if unmet.points > 0 {
-            eprint!("  not met:\n{unmet}");
+        println!("{}: killed at {} of {all} points, {} not met, {done:.1?}", self.what, met.points(), unmet.points());
+        print!("{met}");
+        if unmet.points() > 0 {
+            print!("  not met:\n{unmet}");
         }
-        assert!(met.points > unmet.points, "too many points were not met");
+        assert!(met.points() > unmet.points(), "too many points were not met");
+    }
+}
+
+/// What was done when a test fails.
+pub(crate) struct Crumb(pub(crate) String);
+
+impl Drop for Crumb {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            println!("{}", self.0);
+        }
     }
 }
 
@@ -104,13 +113,15 @@ pub(crate) fn choose<T: Ord>(known: &BTreeSet<T>, sample: usize) -> impl Iterato
 /// How often what was reached, by call.
 #[derive(Debug, Default)]
 pub(crate) struct Coverage {
-    pub(crate) points: usize,
     calls: BTreeMap<String, BTreeSet<u32>>,
 }
 
 impl Coverage {
+    pub(crate) fn points(&self) -> usize {
+        self.calls.values().map(BTreeSet::len).sum()
+    }
+
     pub(crate) fn add(&mut self, point: &Point) {
-        self.points += 1;
         self.calls.entry(name_of(point.call)).or_default().insert(point.nth);
     }
 }

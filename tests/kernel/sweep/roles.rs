@@ -69,18 +69,23 @@ pub(crate) fn send(argument: &str) {
     let outcome = gave.and_then(|()| sender.clone().close(WATCHDOG).map_err(|error| died(&error.why)));
     let (stats, left) = (sender.stats(), sender.unacknowledged());
     assert!(left.iter().all(|left| left.message == life.body(label, left.number)));
-    let numbers = left.iter().map(|left| format!(" {}", left.number)).collect::<String>();
     let word = if outcome.is_ok() { "done" } else { "lost" };
-    report(&format!("{word} {} {}{numbers}", stats.sent, stats.delivered));
+    let numbers = [stats.sent, stats.delivered, stats.stalls].into_iter().chain(left.iter().map(|left| left.number));
+    let numbers: Vec<_> = numbers.map(|number| number.to_string()).collect();
+    report(&format!("{word} {}", numbers.join(" ")));
 }
 
 /// What a sender may be told of its receiver in this test, if anything.
-fn died(why: &FlushFailure) {
+fn died(why: &FlushFailure) -> Lost {
     let FlushFailure::Disconnected(disconnected) = why else { panic!("{why}") };
     assert_eq!(disconnected.why, Ended::PeerDied);
+    Lost
 }
 
-fn give(sender: &Sender, body: Vec<u8>, number: u64) -> Result<(), ()> {
+/// The receiver died.
+struct Lost;
+
+fn give(sender: &Sender, body: Vec<u8>, number: u64) -> Result<(), Lost> {
     let kept = body.clone();
     let (result, back) = if number == 2 {
         match sender.send_sync(body) {
@@ -98,7 +103,7 @@ fn give(sender: &Sender, body: Vec<u8>, number: u64) -> Result<(), ()> {
         Ok(given) => assert_eq!(given, number),
         Err(SendFailure::Disconnected(disconnected)) => {
             assert_eq!((disconnected.why, back), (Ended::PeerDied, Some(kept)));
-            return Err(());
+            return Err(Lost);
         }
         Err(SendFailure::Unknown { why, ticket }) => {
             assert_eq!(ticket.number(), number);
