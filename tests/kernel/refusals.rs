@@ -163,6 +163,8 @@ fn a_sender_survives_the_failure_of_any_call() {
                 thread.join().unwrap();
             }
             refusal.inspect(|refusal| judge(refusal, &said));
+            let sessions = receivers.each_ref().map(|receiver| receiver.stats().accepted);
+            assert_eq!(sessions, [1, 1], "a connect that fails leaves no session at its receiver: {refusal:?}");
             for index in 0..3 {
                 demand_gone(&format!("/lamq.{id}.{index}"), refusal);
             }
