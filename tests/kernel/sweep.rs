@@ -11,7 +11,11 @@ mod roles;
 
 pub(crate) use roles::{clean, receive, send};
 
-use crate::{process::Process, trace::Tracer, world::Name};
+use crate::{
+    process::Process,
+    trace::Tracer,
+    world::{MODE, Name, Raw},
+};
 use history::{Account, Record};
 use lamq::inspect::{self, RemoveError};
 use lamq_proves::proves;
@@ -22,6 +26,8 @@ use roles::Life;
 struct Scene {
     life: Life,
     name: Name,
+    /// Of how many slots a queue lies there, with a frame in it, that a dead receiver has left.
+    left: Option<i32>,
 }
 
 /// Whose calls are counted.
@@ -41,7 +47,7 @@ pub(crate) struct Walk {
 
 impl Scene {
     fn new(life: Life, what: &str) -> Self {
-        Self { life, name: Name::new(&format!("sweep-{}-{what}", life.word())) }
+        Self { life, name: Name::new(&format!("sweep-{}-{what}", life.word())), left: None }
     }
 
     fn argument(&self, label: &str) -> String {
@@ -86,6 +92,9 @@ impl Scene {
 
     /// A receiver is killed; its sender ends or resumes, and the next receiver serves the next sender, too.
     fn kill_receiver(&self, point: Option<&Point>) -> Walk {
+        if let Some(slots) = self.left {
+            assert!(Raw::create_as(self.name.as_str(), MODE, slots, 512).unwrap().send(b"of the dead", 0));
+        }
         let mut tracer = self.trace("sweep-receive", "first");
         let sender = self.start("sweep-send", "first");
         let id = sender.id();
@@ -212,6 +221,16 @@ fn a_receiver_may_be_killed_anywhere() {
     for life in [Life::Plain, Life::Rendezvous] {
         let scene = Scene::new(life, "receiver");
         Sweep::of(&format!("receiver, {}", life.word())).run(|point| scene.kill_receiver(point));
+    }
+}
+
+#[proves("POS-6", "POS-7")]
+#[test]
+fn a_receiver_that_takes_a_queue_over_may_be_killed_anywhere() {
+    // Of its own shape, and of another.
+    for left in [2, 3] {
+        let scene = Scene { left: Some(left), ..Scene::new(Life::Rendezvous, "taker") };
+        Sweep::of(&format!("receiver, on what was left, of {left} slots")).run(|point| scene.kill_receiver(point));
     }
 }
 
