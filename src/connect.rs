@@ -179,8 +179,8 @@ impl SenderBuilder {
         deadline: Deadline,
         purpose: Purpose,
     ) -> Result<Greeter, ConnectError> {
-        let system = |source| ConnectError::Inbox(BindError::system(name, source));
-        let greeter = Greeter::new(driver, purpose).map_err(system)?;
+        let greeter = Greeter::new(driver, purpose);
+        let greeter = greeter.map_err(|source| ConnectError::Inbox(BindError::system(name, source)))?;
         let outcome = match self.await_reply(&greeter, name, outbox, deadline) {
             Ok(Reply { refusal: Some(refusal), .. }) => Err(self.refused(name.clone(), refusal)),
             Ok(Reply { greeting, .. }) => greeter.driver.call(|state| {
@@ -188,8 +188,14 @@ impl SenderBuilder {
                     let own = self.endpoint.is_none().then(|| state.inbox_identity());
                     state.seek_when_lost(greeter.session, Seeker::new(name.clone(), patience, greeting, own));
                 }
-                // POS-10: the receiver has it open; a kill from here on leaves nothing behind.
-                if self.endpoint.is_none() { state.mailbox.unlink().map_err(system) } else { Ok(()) }
+                // POS-10: the receiver has it open; a kill from here on leaves nothing behind. To fail for the name would leave the
+                // receiver with a session that nobody closes.
+                if self.endpoint.is_none()
+                    && let Err(error) = state.mailbox.unlink()
+                {
+                    state.reports.add(move || tracing::warn!(target: "lamq", %error, "cannot remove the queue yet"));
+                }
+                Ok(())
             })?,
             Err(error) => Err(error),
         };

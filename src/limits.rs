@@ -66,6 +66,15 @@ pub enum LimitHit {
         /// The limit.
         file_max: u64,
     },
+    /// `fs.epoll.max_user_watches`.
+    #[error(
+        "this user's processes watch as many descriptors as they may: fs.epoll.max_user_watches is {max_user_watches}; end some that \
+         wait for many, or raise it (sysctl -w fs.epoll.max_user_watches=N)"
+    )]
+    Watches {
+        /// The limit.
+        max_user_watches: u64,
+    },
     /// The kernel was built without POSIX message queues.
     #[error("this kernel was built without POSIX message queues (CONFIG_POSIX_MQUEUE); use one that has them")]
     NoQueues,
@@ -90,10 +99,11 @@ impl LimitHit {
         })
     }
 
-    /// The limit behind an error of a call that makes a descriptor other than a queue's.
+    /// The limit behind an error of a call that makes a descriptor other than a queue's, or watches one.
     pub(crate) fn of_descriptors(error: &io::Error) -> Option<Self> {
         match error.raw_os_error().map(Errno::from_raw)? {
             errno @ (Errno::EMFILE | Errno::ENFILE) => Self::of(errno, None),
+            Errno::ENOSPC => Some(Self::Watches { max_user_watches: sysctl("epoll/max_user_watches") }),
             _ => None,
         }
     }
@@ -161,7 +171,7 @@ mod tests {
     use super::*;
     use lamq_proves::proves;
 
-    /// Those that no test can run into without harm; the others are hit for real.
+    /// Those that no test can run into without harm; the others are hit for real, or seem to be.
     #[proves("POS-11")]
     #[test]
     fn the_limits_of_the_whole_system_are_named_with_their_remedy() {

@@ -3,7 +3,7 @@
 use crate::{
     clock::Deadline,
     fork::Private,
-    link::{Link, Outbox},
+    link::{Link, Outbox, retry},
     pool::{FrameBuffer, Pool},
     reports::Reports,
     sync::{Arc, Upkeep},
@@ -131,7 +131,8 @@ impl State {
 
     /// Registers the link of a session.
     pub(crate) fn add_peer(&mut self, session: SessionId, outbox: Box<dyn Outbox>) -> io::Result<()> {
-        self.epoll.add(outbox.destination().bell(), EpollEvent::new(EpollFlags::EPOLLIN, session.get()))?;
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, session.get());
+        retry(|| self.epoll.add(outbox.destination().bell(), event))?;
         self.peers.insert(session, outbox);
         self.watch_peer(session);
         Ok(())

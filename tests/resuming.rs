@@ -1,11 +1,18 @@
 //! Senders that go on with the next receiver.
 
 use lamq::{
-    Disconnected, Ended, Fate, FlushFailure, Level, Receiver, SendFailure, Sender, SenderBuilder,
-    link::{Faults, Faulty, Link, Memory, Posix},
+    BindError, Disconnected, Ended, Fate, FlushFailure, Level, OpenError, QueueName, Receiver, SendFailure, Sender,
+    SenderBuilder,
+    link::{Destination, Faults, Faulty, Geometry, Inbox, Link, Memory, Outbox, Owner, Posix},
 };
+use lamq_protocol::wire::Priority;
 use lamq_proves::proves;
-use std::{thread, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 
 /// Only there to fail instead of hang.
 const WATCHDOG: Duration = Duration::from_secs(30);
@@ -173,4 +180,51 @@ fn a_sender_of_a_shared_endpoint_goes_on_too() {
     let stranger = builder(space).connect("/own").unwrap();
     stranger.send(9_u64.to_le_bytes()).unwrap();
     assert_eq!(next(&own), (9, false), "it has its inbox and its name still");
+}
+
+/// A link whose receiver leaves with the first frame that it is sent, and has another one follow it.
+#[derive(Clone, Debug)]
+struct Relay(Memory, Arc<Mutex<Option<Receiver>>>);
+
+#[derive(Debug)]
+struct RelayOutbox(Box<dyn Outbox>, Relay);
+
+impl Link for Relay {
+    fn bind(&self, name: &QueueName, owner: Owner, geometry: Geometry) -> Result<Box<dyn Inbox>, BindError> {
+        self.0.bind(name, owner, geometry)
+    }
+
+    fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError> {
+        Ok(Box::new(RelayOutbox(self.0.open(name)?, self.clone())))
+    }
+}
+
+impl Outbox for RelayOutbox {
+    fn try_send(&mut self, priority: Priority, frame: &[u8]) -> io::Result<bool> {
+        let sent = self.0.try_send(priority, frame);
+        // It reads the greeting and answers it before it is gone: welcome and close come together.
+        drop(self.1.1.lock().unwrap().take());
+        sent
+    }
+
+    fn destination(&self) -> &dyn Destination {
+        self.0.destination()
+    }
+}
+
+#[proves("DTH-3")]
+#[test]
+fn a_sender_that_is_welcomed_and_left_at_once_connects_to_the_next_receiver() {
+    let space = Memory::new();
+    let first = Arc::new(Mutex::new(Some(receiver(space.clone(), "/relay"))));
+    let relay = Relay(space.clone(), Arc::clone(&first));
+    let connecting = thread::spawn(move || builder(relay).resume(WATCHDOG).connect("/relay").unwrap());
+    while first.lock().unwrap().is_some() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let second = receiver(space, "/relay");
+    let sender = connecting.join().unwrap();
+    assert_eq!(sender.send(7_u64.to_le_bytes()).unwrap(), 1);
+    assert_eq!(next(&second), (7, false));
+    assert_eq!(sender.stats().resumed, 0, "it had not connected before");
 }

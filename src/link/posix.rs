@@ -212,12 +212,12 @@ impl Inbox for PosixInbox {
         if self.unlinked || self.binder != sys::process_id() {
             return Ok(());
         }
-        self.unlinked = true;
         // POS-7: the name may have been removed, and made anew by somebody else, while we held the lock on the old queue.
-        if self.queue.status()?.links == 0 {
-            return Ok(());
+        if self.queue.status()?.links > 0 {
+            sys::unlink(&self.name)?;
         }
-        sys::unlink(&self.name).map_err(io::Error::from)
+        self.unlinked = true; // now, so that what failed is tried again when the inbox is dropped
+        Ok(())
     }
 }
 

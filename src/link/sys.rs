@@ -85,7 +85,7 @@ impl Queue {
         let queue = Self::new(retry(|| mq_open(name.as_str(), flags, mode, Some(&attributes)))?);
         // The umask may have taken bits away. One's own queue can always be changed back; should it fail, the name stays, because
         // without the lock it is not ours to remove (POS-7).
-        fchmod(&queue, mode)?;
+        retry(|| fchmod(&queue, mode))?;
         Ok(queue)
     }
 
@@ -124,18 +124,19 @@ impl Queue {
     }
 
     pub(crate) fn geometry(&self) -> Result<Geometry, Errno> {
-        let attributes = mq_getattr(self.descriptor())?;
+        let attributes = retry(|| mq_getattr(self.descriptor()))?;
         let member = |value: mq_attr_member_t| usize::try_from(value).unwrap_or(0);
         Ok(Geometry { slots: member(attributes.maxmsg()), frame_size: member(attributes.msgsize()) })
     }
 
     /// How many messages lie in it.
     pub(crate) fn waiting(&self) -> Result<usize, Errno> {
-        Ok(usize::try_from(mq_getattr(self.descriptor())?.curmsgs()).unwrap_or(0))
+        let attributes = retry(|| mq_getattr(self.descriptor()))?;
+        Ok(usize::try_from(attributes.curmsgs()).unwrap_or(0))
     }
 
     pub(crate) fn status(&self) -> Result<Status, Errno> {
-        let stat = fstat(self)?;
+        let stat = retry(|| fstat(self))?;
         Ok(Status {
             uid: stat.st_uid,
             mode: stat.st_mode & !SFlag::S_IFMT.bits(),
@@ -174,7 +175,7 @@ pub(crate) fn unlink(name: &QueueName) -> Result<(), Errno> {
 pub(crate) fn open_pidfd(pid: u32) -> Result<OwnedFd, Errno> {
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::ESRCH)?;
-    pidfd_open(pid, PidfdFlags::empty()).map_err(|error| Errno::from_raw(error.raw_os_error()))
+    retry(|| pidfd_open(pid, PidfdFlags::empty()).map_err(|error| Errno::from_raw(error.raw_os_error())))
 }
 
 /// A directory of the queues of our IPC namespace, wherever they are mounted or not. Needs `CAP_SYS_ADMIN`.

@@ -20,9 +20,14 @@ pub(crate) struct Mailbox {
 
 impl Mailbox {
     pub(crate) fn new(name: QueueName, inbox: Box<dyn Inbox>) -> Result<Self, BindError> {
-        match inbox.readable().try_clone_to_owned() {
-            Ok(descriptor) => Ok(Self { inbox, descriptor: Arc::new(Private::new(descriptor)), name, is_named: true }),
-            Err(source) => Err(BindError::system(&name, source)),
+        loop {
+            match inbox.readable().try_clone_to_owned() {
+                Ok(descriptor) => {
+                    return Ok(Self { inbox, descriptor: Arc::new(Private::new(descriptor)), name, is_named: true });
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(BindError::system(&name, source)),
+            }
         }
     }
 
@@ -41,8 +46,9 @@ impl Mailbox {
 
     /// Removes the name; frames still come from those who have the inbox open.
     pub(crate) fn unlink(&mut self) -> io::Result<()> {
+        self.inbox.unlink()?;
         self.is_named = false;
-        self.inbox.unlink()
+        Ok(())
     }
 
     /// Whether it has its name still.

@@ -4,7 +4,7 @@
 //! 128 instances by default) we look once a second.
 
 use super::State;
-use crate::{clock::Deadline, sync::Arc};
+use crate::{clock::Deadline, link::retry, sync::Arc};
 use lamq_protocol::SessionId;
 use nix::{
     libc,
@@ -62,14 +62,15 @@ impl Notices {
 
     fn watch(&mut self, queue: BorrowedFd<'_>, what: AddWatchFlags) -> Option<WatchDescriptor> {
         if self.inotify.is_none() {
-            let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
-            self.epoll.add(&inotify, EpollEvent::new(EpollFlags::EPOLLIN, NOTICE)).ok()?;
+            let inotify = retry(|| Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)).ok()?;
+            retry(|| self.epoll.add(&inotify, EpollEvent::new(EpollFlags::EPOLLIN, NOTICE))).ok()?;
             self.inotify = Some(inotify);
         }
         // A second watch of one queue is the first one, which then tells more.
         let what = what | AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD);
         let path = format!("/proc/self/fd/{}", queue.as_raw_fd());
-        self.inotify.as_ref()?.add_watch(path.as_str(), what).ok()
+        let inotify = self.inotify.as_ref()?;
+        retry(|| inotify.add_watch(path.as_str(), what)).ok()
     }
 
     fn unwatch(&self, watch: WatchDescriptor) {
@@ -90,7 +91,7 @@ impl Notices {
 
     /// Reads what has rung.
     fn read(&mut self) {
-        let rang = self.inotify.as_ref().and_then(|inotify| inotify.read_events().ok()).unwrap_or_default();
+        let rang = self.inotify.as_ref().and_then(|inotify| retry(|| inotify.read_events()).ok()).unwrap_or_default();
         // If there were too many to be kept, any may have rung.
         let has_lost = rang.iter().any(|event| event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW));
         let is_concerned = |watch: &WatchDescriptor| has_lost || rang.iter().any(|event| event.wd == *watch);

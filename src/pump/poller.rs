@@ -60,10 +60,10 @@ const INTERRUPT: u64 = 0;
 
 impl Poller {
     pub(super) fn new(receives: bool, spin: Option<Duration>) -> io::Result<Self> {
-        let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
-        let eventfd = || EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC);
+        let epoll = Arc::new(retry(|| Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC))?);
+        let eventfd = || retry(|| EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC));
         let (interrupt, evict) = (eventfd()?, eventfd()?);
-        epoll.add(&interrupt, EpollEvent::new(EpollFlags::EPOLLIN, INTERRUPT))?;
+        retry(|| epoll.add(&interrupt, EpollEvent::new(EpollFlags::EPOLLIN, INTERRUPT)))?;
         let tick = if receives { ANSWER_TICK } else { STAGE_TICK };
         Ok(Self {
             epoll,

@@ -23,7 +23,7 @@ const SENDERS: usize = 4;
 const KILLS: usize = 40;
 
 /// Says a line in one go: of one that is killed meanwhile, what has no dot at its end is no line.
-fn report(line: &str) {
+pub(crate) fn report(line: &str) {
     std::io::stderr().write_all(format!("{line} .\n").as_bytes()).unwrap();
 }
 

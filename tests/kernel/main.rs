@@ -17,13 +17,19 @@ mod odd_deaths;
 mod owner;
 mod ping;
 mod process;
+mod quiet;
 mod removed;
+// Another architecture has other registers.
+#[cfg(target_arch = "x86_64")]
+mod refusals;
 mod select;
 mod stampede;
 mod stops;
 mod storm;
 mod surroundings;
+mod sweep;
 mod tap;
+mod trace;
 mod trust;
 mod typed;
 mod wire;

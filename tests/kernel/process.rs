@@ -1,8 +1,8 @@
 //! Other processes: this binary again, in a role.
 
 use crate::{
-    conformance, crowd, deaths, flood, forked, jam, kills, limits, names, odd_deaths, owner, ping, removed, select,
-    stampede, stops, surroundings, trust, typed, wire, world::WATCHDOG,
+    conformance, crowd, deaths, flood, forked, jam, kills, limits, names, odd_deaths, owner, ping, quiet, removed,
+    select, stampede, stops, surroundings, sweep, trust, typed, wire, world::WATCHDOG,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -51,6 +51,14 @@ const ROLES: &[(&str, Role)] = &[
     ("receive-and-execute", removed::receive_and_execute),
     ("receive-in-a-storm", surroundings::receive_in_a_storm),
     ("receive-reporting", kills::receive_reporting),
+    ("quiet-ignore", quiet::ignore),
+    ("quiet-insist", quiet::insist),
+    ("quiet-receive", quiet::receive),
+    ("quiet-send", quiet::keep_silent),
+    #[cfg(target_arch = "x86_64")]
+    ("refused-receive", crate::refusals::receive),
+    #[cfg(target_arch = "x86_64")]
+    ("refused-send", crate::refusals::send),
     ("row", conformance::row),
     ("send-and-execute", removed::send_and_execute),
     ("send-in-a-crowd", stampede::send_in_a_crowd),
@@ -67,6 +75,9 @@ const ROLES: &[(&str, Role)] = &[
     ("start-up", stampede::start_up),
     ("take-all", stops::take_all),
     ("use-all", surroundings::use_all),
+    ("sweep-clean", sweep::clean),
+    ("sweep-receive", sweep::receive),
+    ("sweep-send", sweep::send),
     ("use-as-nobody", trust::use_as_nobody),
 ];
 
@@ -201,11 +212,26 @@ impl Process {
 
     /// Waits for its end; shows what it said if that was not a success.
     #[track_caller]
-    pub(crate) fn finish(mut self) {
+    pub(crate) fn finish(self) {
+        self.end();
+    }
+
+    /// As [`finish`](Self::finish), and returns what it said.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Vec<String> {
         self.say_no_more();
         let said: Vec<_> = std::iter::from_fn(|| self.line()).collect();
         let status: ExitStatus = self.child.wait().unwrap();
         assert!(status.success(), "{}", said.join("\n"));
+        said
+    }
+
+    /// Waits for its end, however it ends, and returns what it said.
+    pub(crate) fn end_anyhow(mut self) -> Vec<String> {
+        self.say_no_more();
+        let said = std::iter::from_fn(|| self.line()).collect();
+        self.child.wait().unwrap();
+        said
     }
 
     /// A field of `/proc/PID/status`.
