@@ -18,7 +18,7 @@ pub use faulty::{Faults, Faulty};
 pub use memory::Memory;
 pub use posix::Posix;
 pub(crate) use posix::{CLEANER, check, is_running};
-pub(crate) use sys::{pid_namespace, process_id, retry};
+pub(crate) use sys::{duplicate_above, pid_namespace, process_id, retry};
 
 /// Who owns an inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -13,7 +13,7 @@ use nix::{
 use std::{
     fs,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::fs::MetadataExt,
     },
 };
@@ -187,6 +187,13 @@ pub(crate) fn open_directory() -> Result<OwnedFd, Errno> {
         fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
     };
     mount().map_err(|error: rustix::io::Errno| Errno::from_raw(error.raw_os_error()))
+}
+
+/// A duplicate whose number is higher than that of `other`.
+pub(crate) fn duplicate_above(descriptor: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let least = other.as_raw_fd() + 1;
+    let duplicate = || rustix::io::fcntl_dupfd_cloexec(descriptor, least);
+    retry(|| duplicate().map_err(|error| Errno::from_raw(error.raw_os_error())))
 }
 
 /// Whether a pidfd says that its process has ended.

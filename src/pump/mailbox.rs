@@ -3,11 +3,14 @@
 use crate::{
     error::BindError,
     fork::Private,
-    link::{Geometry, Inbox, Link, Owner, process_id},
+    link::{Geometry, Inbox, Link, Owner, duplicate_above, process_id},
     name::QueueName,
     sync::Arc,
 };
-use std::io;
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 /// An inbox, its name, and what to sleep on.
 #[derive(Debug)]
@@ -28,6 +31,14 @@ impl Mailbox {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(BindError::system(&name, source)),
             }
+        }
+    }
+
+    /// Takes a descriptor above this one, which is slow to close. The kernel closes those of a dead process from the lowest to the
+    /// highest, and does then in the opposite order what that takes; whoever waits for the end of our lock is not to wait for it.
+    pub(super) fn rise_above(&mut self, slow: BorrowedFd<'_>) {
+        if let Ok(higher) = duplicate_above(self.descriptor.as_fd(), slow) {
+            self.descriptor = Arc::new(Private::new(higher));
         }
     }
 

@@ -1,7 +1,9 @@
 //! What inotify(7) tells of queues: that somebody has closed one that we send to, or removed the name of ours.
 //!
-//! These are bells only. What is so, say the lock (DTH-1) and the number of links (POS-12). Where no watch is to be had (a user has
-//! 128 instances by default) we look once a second.
+//! These are bells only. What is so, say the lock (DTH-1) and the number of links (POS-12). A process that holds a watch takes some 15 ms
+//! to end, or to give the watch back: the kernel waits until nobody can be in the middle of ringing. So whoever is there for
+//! less than a second does without. After that all is watched; where no watch is to be had (a user has 128 instances by default)
+//! we look once a second.
 
 use super::State;
 use crate::{clock::Deadline, link::retry, sync::Arc};
@@ -15,14 +17,14 @@ use nix::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
     time::Duration,
 };
 
 /// Mark of the watches among the sessions in the epoll; no session has been given it: their ids are random.
 pub(super) const NOTICE: u64 = u64::MAX;
 
-/// How often to look at what cannot be watched.
+/// How long to do without watches, and how often to look at what cannot be watched.
 const ROUND_TICK: Duration = Duration::from_secs(1);
 
 /// When to look at a lock that is held still: a queue is closed a moment before its lock is free.
@@ -36,7 +38,7 @@ pub(super) struct Notices {
     inotify: Option<Inotify>,
     /// The inboxes of peers.
     peers: BTreeMap<SessionId, WatchDescriptor>,
-    /// Those that could not be watched, and are looked at in rounds.
+    /// Those that are not watched, and are looked at in rounds.
     blind: BTreeSet<SessionId>,
     /// Whether the name of our inbox is to be there, and its watch.
     keeps_name: bool,
@@ -105,6 +107,13 @@ impl Notices {
         self.keeps_name && self.own.is_none()
     }
 
+    /// There is something to look at in a while.
+    fn begin_round(&mut self) {
+        if !self.has_blind_spot() {
+            self.next_round = Deadline::after(ROUND_TICK);
+        }
+    }
+
     fn has_blind_spot(&self) -> bool {
         self.is_name_unwatched() || !self.blind.is_empty()
     }
@@ -113,24 +122,44 @@ impl Notices {
 impl State {
     /// The name of the inbox is to be there as long as the endpoint has not removed it (POS-13).
     pub(crate) fn keep_name(&mut self) {
-        let Some(queue) = self.mailbox.inbox.watchable() else { return };
+        if self.mailbox.inbox.watchable().is_none() {
+            return;
+        }
+        self.notices.begin_round();
         self.notices.keeps_name = true;
         if let Some(watch) = self.notices.own.take() {
             self.notices.unwatch(watch); // of the inbox before this one
         }
-        self.notices.own = self.notices.watch(queue, AddWatchFlags::IN_ATTRIB);
     }
 
-    /// Watches the inbox of a peer, which may have been closed before.
+    /// The inbox of a peer is to be watched.
     pub(super) fn watch_peer(&mut self, session: SessionId) {
-        let Some(peer) = self.peers.get(&session) else { return };
-        let Some(queue) = peer.destination().watchable() else { return };
-        match self.notices.watch(queue, AddWatchFlags::IN_CLOSE_WRITE) {
-            Some(watch) => _ = self.notices.peers.insert(session, watch),
-            None => _ = self.notices.blind.insert(session),
+        if self.peers.get(&session).is_some_and(|peer| peer.destination().watchable().is_some()) {
+            self.notices.begin_round();
+            self.notices.blind.insert(session);
         }
-        if self.is_gone(session) {
-            self.notices.doubts.insert(session, (DOUBTS.len(), Deadline::Now));
+    }
+
+    /// Watches what is not watched yet, as far as it can be.
+    fn arm(&mut self) {
+        let notices = &mut self.notices;
+        let had_none = notices.inotify.is_none();
+        if notices.is_name_unwatched()
+            && let Some(queue) = self.mailbox.inbox.watchable()
+        {
+            notices.own = notices.watch(queue, AddWatchFlags::IN_ATTRIB);
+        }
+        for session in std::mem::take(&mut notices.blind) {
+            let queue = self.peers.get(&session).and_then(|peer| peer.destination().watchable());
+            match queue.and_then(|queue| notices.watch(queue, AddWatchFlags::IN_CLOSE_WRITE)) {
+                Some(watch) => _ = notices.peers.insert(session, watch),
+                None => _ = notices.blind.insert(session),
+            }
+            // It may have been closed before.
+            notices.doubts.insert(session, (DOUBTS.len(), Deadline::Now));
+        }
+        if let Some(inotify) = notices.inotify.as_ref().filter(|_| had_none) {
+            self.mailbox.rise_above(inotify.as_fd());
         }
     }
 
@@ -148,10 +177,9 @@ impl State {
             self.notices.read();
         }
         if self.notices.has_blind_spot() && self.notices.next_round.has_passed() {
-            self.notices.next_round = Deadline::after(ROUND_TICK);
-            let Notices { blind, doubts, .. } = &mut self.notices;
-            doubts.extend(blind.iter().map(|session| (*session, (DOUBTS.len(), Deadline::Now))));
             may_be_lost |= self.notices.is_name_unwatched();
+            self.arm();
+            self.notices.next_round = Deadline::after(ROUND_TICK);
         }
         let renamed = (may_be_lost || self.next_name.is_some()) && self.recover_name();
         self.resolve_doubts() || renamed
