@@ -209,7 +209,7 @@ fn ended(tracer: Tracer) -> Vec<String> {
 #[proves("PRO-1", "PRO-3", "DTH-4", "POS-10", "CLO-2")]
 #[test]
 fn a_sender_may_be_killed_anywhere() {
-    for life in [Life::Plain, Life::Resuming, Life::Rendezvous] {
+    for life in Life::ALL {
         let scene = Scene::new(life, "sender");
         Sweep::of(&format!("sender, {}", life.word())).run(|point| scene.kill_sender(point));
     }
@@ -218,7 +218,7 @@ fn a_sender_may_be_killed_anywhere() {
 #[proves("PRO-1", "PRO-2", "DTH-3", "RSM-5")]
 #[test]
 fn a_receiver_may_be_killed_anywhere() {
-    for life in [Life::Plain, Life::Rendezvous] {
+    for life in [Life::Plain, Life::Packed, Life::Rendezvous] {
         let scene = Scene::new(life, "receiver");
         Sweep::of(&format!("receiver, {}", life.word())).run(|point| scene.kill_receiver(point));
     }

@@ -52,6 +52,7 @@ struct Thread {
 
 /// What a process has come to.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // not all of it is asked for where no call can be refused
 pub(crate) enum Stop {
     /// Before a call, by its first argument. Who is killed here has not made it.
     Entry { thread: Pid, call: i64, first: u64 },

@@ -18,12 +18,14 @@ pub(crate) enum Life {
     Plain,
     /// The sender resumes, and each message is acknowledged when it is recorded.
     Resuming,
+    /// There is room, and messages share frames: it shows if one is said to be delivered that was only received.
+    Packed,
     /// The receiver has no capacity.
     Rendezvous,
 }
 
 impl Life {
-    const ALL: [Self; 3] = [Self::Plain, Self::Resuming, Self::Rendezvous];
+    pub(super) const ALL: [Self; 4] = [Self::Plain, Self::Resuming, Self::Packed, Self::Rendezvous];
 
     pub(crate) fn word(self) -> String {
         format!("{self:?}").to_lowercase()
@@ -37,6 +39,7 @@ impl Life {
     pub(crate) const fn lengths(self) -> &'static [usize] {
         match self {
             Self::Plain | Self::Resuming => &[20, 40, 1500, 300, 300, 30],
+            Self::Packed => &[10; 8],
             Self::Rendezvous => &[20, 1000, 20],
         }
     }
@@ -120,7 +123,8 @@ pub(crate) fn receive(argument: &str) {
     let life = Life::of(life);
     say("ready");
     hear();
-    let builder = Receiver::builder().slots(2).frame_size(512).window(1024).spin(Duration::ZERO);
+    let slots = if life == Life::Packed { 8 } else { 2 };
+    let builder = Receiver::builder().slots(slots).frame_size(512).window(1024).spin(Duration::ZERO);
     let builder = if life == Life::Rendezvous { builder.rendezvous() } else { builder };
     let receiver = builder.bind(name).unwrap();
     report("bound");
