@@ -148,7 +148,7 @@ fn refuse_each(what: &str, mut run: impl FnMut(Option<&Refusal>) -> (BTreeSet<Po
 /// How many are enough for a sample.
 const SAMPLE: usize = 16;
 
-#[proves("CAL-2", "NUM-2", "SHR-1", "POS-11")]
+#[proves("POS-11")]
 #[test]
 fn a_sender_survives_the_failure_of_any_call() {
     let names = ["steady", "shaken"].map(|which| Name::new(&format!("refused-sender-{which}")));
@@ -176,7 +176,7 @@ fn a_sender_survives_the_failure_of_any_call() {
     });
 }
 
-#[proves("CAL-2", "SHR-1", "POS-11")]
+#[proves("POS-11")]
 #[test]
 fn a_receiver_survives_the_failure_of_any_call() {
     let names = ["steady", "shaken"].map(|which| Name::new(&format!("refused-receiver-{which}")));

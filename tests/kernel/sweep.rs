@@ -206,7 +206,7 @@ fn ended(tracer: Tracer) -> Vec<String> {
     tracer.end().remove(0).end_anyhow()
 }
 
-#[proves("PRO-1", "PRO-3", "DTH-4", "POS-10", "CLO-2")]
+#[proves("PRO-1", "PRO-3", "DTH-4")]
 #[test]
 fn a_sender_may_be_killed_anywhere() {
     for life in Life::ALL {
@@ -224,7 +224,6 @@ fn a_receiver_may_be_killed_anywhere() {
     }
 }
 
-#[proves("POS-6", "POS-7")]
 #[test]
 fn a_receiver_that_takes_a_queue_over_may_be_killed_anywhere() {
     // Of its own shape, and of another.
@@ -241,14 +240,13 @@ fn a_receiver_whose_sender_resumes_may_be_killed_anywhere() {
     Sweep::of("receiver, resuming").run(|point| scene.kill_receiver(point));
 }
 
-#[proves("RSM-1", "RSM-2", "POS-10")]
+#[proves("RSM-1", "RSM-2")]
 #[test]
 fn a_sender_may_be_killed_anywhere_while_it_resumes() {
     let scene = Scene::new(Life::Resuming, "changed");
     Sweep::of("sender, while it resumes").run(|point| scene.kill_resuming(point));
 }
 
-#[proves("POS-6")]
 #[test]
 fn sender_and_receiver_may_be_killed_at_once_anywhere() {
     for victim in [Victim::Sender, Victim::Receiver] {
