@@ -8,14 +8,18 @@ use crate::{
     reports::Reports,
     sync::{Arc, Upkeep},
 };
-use lamq_protocol::{Endpoint, Number, SessionId, endpoint::Settings, session::Outbound};
+use lamq_protocol::{
+    Endpoint, Number, SessionId,
+    endpoint::{Arrival, Settings},
+    session::Outbound,
+};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
 use notice::{NOTICE, Notices};
 use orphan::Orphan;
 use patience::Patience;
 use poller::{BLOCKED_TICK, Poller};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     io,
 };
 
@@ -70,6 +74,9 @@ pub(crate) struct State {
     /// Sessions in which somebody sends, or wants to, and will say when no more.
     held: BTreeSet<SessionId>,
     notices: Notices,
+    /// Greetings that could not be answered for want of something, and whether they came to an inbox without a name.
+    unanswered: VecDeque<(Arrival, bool)>,
+    next_answer: Deadline,
     pub(crate) reports: Reports,
     /// When to try again to have the name that somebody took away.
     next_name: Option<Deadline>,
@@ -113,6 +120,8 @@ impl State {
             blocked: BTreeSet::new(),
             next_look_after_blocked: Deadline::Now,
             notices: Notices::new(Arc::clone(&epoll)),
+            unanswered: VecDeque::new(),
+            next_answer: Deadline::Now,
             reports: poller.reports(),
             next_name: None,
             orphans: Vec::new(),
@@ -292,7 +301,7 @@ impl State {
                     came = true;
                     let frame = self.pool.share(buffer, length);
                     if let Some(arrival) = self.core.handle_frame(frame) {
-                        self.answer(&arrival, orphan);
+                        self.answer(arrival, orphan);
                     }
                 }
                 Ok(None) => {
@@ -339,6 +348,7 @@ impl State {
         let count = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
         let mut happened = self.look_after_blocked();
         happened |= self.take_notice(events[..count].iter().any(|event| event.data() == NOTICE));
+        happened |= self.answer_again();
         self.end_orphans();
         for event in &events[..count] {
             let Some(session) = SessionId::new(event.data()) else { continue };
@@ -357,7 +367,8 @@ impl State {
     /// When to look again though nothing has happened: the earliest of all that has a time. To be asked right before a sleep.
     fn next_look(&mut self) -> Deadline {
         let look = (!self.blocked.is_empty()).then_some(self.next_look_after_blocked);
-        let all = [look, self.next_ask(), self.next_seek(), self.next_end_of_want(), self.next_notice()];
+        let all =
+            [look, self.next_ask(), self.next_seek(), self.next_end_of_want(), self.next_notice(), self.next_answer()];
         all.into_iter().flatten().min().unwrap_or(Deadline::Never)
     }
 

@@ -1,29 +1,90 @@
 //! Greetings are answered.
 
 use super::{Part, State};
-use crate::{
-    error::OpenError,
-    link::{Outbox, Owner},
-    name::QueueName,
-    random,
-};
+use crate::{clock::Deadline, error::OpenError, link::Owner, name::QueueName, random};
 use lamq_protocol::{
     FrameNumber, Number,
     endpoint::{Arrival, Greeter},
     wire::{Close, EndReason, Priority},
 };
+use std::{io, time::Duration};
+
+/// How soon to try again to answer whoever could not be answered for want of something.
+const ANSWER_AGAIN: Duration = Duration::from_millis(100);
+
+/// How many of them are remembered.
+const MAX_UNANSWERED: usize = 64;
 
 impl State {
+    /// A greeting came; `orphan`: to that one of the inboxes without a name.
+    pub(super) fn answer(&mut self, arrival: Arrival, orphan: Option<usize>) {
+        self.unanswered.retain(|(before, _)| before.greeting.stream != arrival.greeting.stream);
+        if let Err(error) = self.try_answer(&arrival, orphan) {
+            self.postpone(arrival, orphan.is_some(), Some(error));
+        }
+    }
+
+    /// GRT-10
+    fn postpone(&mut self, arrival: Arrival, is_orphans: bool, error: Option<io::Error>) {
+        if let Some(error) = error {
+            let stream = arrival.greeting.stream;
+            self.reports.add(move || {
+                tracing::warn!(target: "lamq", %stream, %error, "a sender that wants to join is not answered yet, it is tried again");
+            });
+        }
+        if self.unanswered.is_empty() {
+            self.next_answer = Deadline::after(ANSWER_AGAIN);
+        }
+        if self.unanswered.len() == MAX_UNANSWERED {
+            self.unanswered.pop_front();
+            self.core.distrust();
+        }
+        self.unanswered.push_back((arrival, is_orphans));
+    }
+
+    /// Tries again to answer those that could not be answered. Returns whether one was.
+    pub(super) fn answer_again(&mut self) -> bool {
+        if self.unanswered.is_empty() || !self.next_answer.has_passed() {
+            return false;
+        }
+        let before = self.unanswered.len();
+        for (arrival, is_orphans) in std::mem::take(&mut self.unanswered) {
+            // Which orphan it was is forgotten. There is one as a rule, and to have it longer than is needed does no harm.
+            let orphan = is_orphans.then(|| self.orphans.len().checked_sub(1)).flatten();
+            if self.try_answer(&arrival, orphan).is_err() {
+                self.postpone(arrival, is_orphans, None);
+            }
+        }
+        self.unanswered.len() < before
+    }
+
+    /// When to try next.
+    pub(super) fn next_answer(&self) -> Option<Deadline> {
+        (!self.unanswered.is_empty()).then_some(self.next_answer)
+    }
+
     /// Answers a greeting if what it says of its sender is true (GRT-4, POS-8).
-    /// `orphan`: it came to that one of the inboxes without a name.
-    pub(super) fn answer(&mut self, arrival: &Arrival, orphan: Option<usize>) {
+    ///
+    /// # Errors
+    /// The system lacks what it takes.
+    fn try_answer(&mut self, arrival: &Arrival, orphan: Option<usize>) -> io::Result<()> {
         let greeting = &arrival.greeting;
         let name = std::str::from_utf8(&greeting.inbox).ok().and_then(|name| QueueName::new(name).ok());
-        let Some(mut outbox) = name.and_then(|name| self.open_to_answer(&name)) else { return self.core.distrust() };
+        let opened = name.map(|name| self.link.open(&name));
+        let mut outbox = match opened {
+            Some(Ok(outbox)) => outbox,
+            Some(Err(OpenError::Limit(limit))) => return Err(io::Error::other(limit)),
+            Some(Err(OpenError::System(error))) => return Err(error),
+            None | Some(Err(OpenError::Absent | OpenError::Untrusted(_) | OpenError::Invisible { .. })) => {
+                self.core.distrust();
+                return Ok(());
+            }
+        };
         let destination = outbox.destination();
         let greeter = Greeter { uid: destination.user(), frame_size: destination.geometry().frame_size };
         if destination.owner() != Owner::new(greeting.pid, greeting.stream.epoch) {
-            return self.core.distrust();
+            self.core.distrust();
+            return Ok(());
         }
         if let Some(refusal) = &arrival.refusal {
             let (session, now) = (greeting.reply_session, self.core.now());
@@ -35,30 +96,17 @@ impl State {
             if !outbox.try_send(Priority::Ordered, &frame).is_ok_and(|sent| sent) {
                 self.core.distrust();
             }
-            return;
+            return Ok(());
         }
-        match random::session() {
-            Ok(session) if self.add_peer(session, outbox).is_ok() => {
-                self.core.accept(greeting, greeter, session);
-                if let Some(place) = orphan {
-                    self.orphans[place].sessions.insert(session);
-                }
-            }
-            _ => return self.core.distrust(),
+        let session = random::session()?;
+        self.add_peer(session, outbox)?;
+        self.core.accept(greeting, greeter, session);
+        if let Some(place) = orphan {
+            self.orphans[place].sessions.insert(session);
         }
         if self.part == Part::Closed {
             self.core.leave(); // whoever comes late is told so, and looks for the next owner of the name
         }
-    }
-
-    fn open_to_answer(&self, name: &QueueName) -> Option<Box<dyn Outbox>> {
-        let opened = self.link.open(name);
-        if let Err(OpenError::Limit(limit)) = &opened {
-            let (name, limit) = (name.clone(), limit.clone());
-            self.reports.add(move || {
-                tracing::warn!(target: "lamq", %name, %limit, "a sender that wants to join is not answered");
-            });
-        }
-        opened.ok()
+        Ok(())
     }
 }
