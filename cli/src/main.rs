@@ -2,14 +2,17 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod crew;
 mod demo;
 mod doctor;
 mod failure;
 mod inbox;
+mod limit;
 mod log;
 mod ls;
 mod manual;
 mod ping;
+mod queue;
 mod recv;
 mod rm;
 mod send;
