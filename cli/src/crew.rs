@@ -84,9 +84,12 @@ pub(crate) struct Crew<'a, T> {
     post: Post<Note<T>>,
     inbox: &'a Inbox<Note<T>>,
     members: Vec<Member>,
-    /// Removes what a receiver leaves that did not end in good order.
-    remove: Box<dyn Fn() + 'a>,
+    /// Removes what these processes may have left, one of which did not end in good order.
+    remove: Remove<'a>,
 }
+
+/// By their process ids.
+type Remove<'a> = Box<dyn Fn(&[u32]) + 'a>;
 
 struct Member {
     child: Child,
@@ -110,7 +113,7 @@ impl<'a, T: Word> Crew<'a, T> {
         subcommand: &'static str,
         verbose: u8,
         (post, inbox): (&Post<Note<T>>, &'a Inbox<Note<T>>),
-        remove: impl Fn() + 'a,
+        remove: impl Fn(&[u32]) + 'a,
     ) -> Self {
         Self { subcommand, verbose, post: post.clone(), inbox, members: Vec::new(), remove: Box::new(remove) }
     }
@@ -149,6 +152,11 @@ impl<'a, T: Word> Crew<'a, T> {
     /// The process ids of the senders.
     pub(crate) fn senders(&self) -> Vec<u32> {
         self.members[1..].iter().map(|member| member.child.id()).collect()
+    }
+
+    /// The process id of one.
+    pub(crate) fn pid(&self, place: Place) -> u32 {
+        self.members[place.0].child.id()
     }
 
     /// Waits until so many are ready.
@@ -231,7 +239,7 @@ impl<'a, T: Word> Crew<'a, T> {
 
     /// One that was still needed has ended.
     pub(crate) fn unexpected_end(&mut self, place: Place) -> Failure {
-        let pid = self.members[place.0].child.id();
+        let pid = self.pid(place);
         match self.wait(place) {
             Ok(status) => {
                 Failure::general(format!("{place}, process {pid}, ended before its time: {status}; run it again"))
@@ -260,9 +268,9 @@ impl<T> Drop for Crew<'_, T> {
             }
             member.ended = member.child.wait().ok();
         }
-        let receiver = self.members.first().and_then(|receiver| receiver.ended);
-        if !self.members.is_empty() && !receiver.is_some_and(|status| status.success()) {
-            (self.remove)();
+        let succeeded = |member: &Member| member.ended.is_some_and(|status| status.success());
+        if !self.members.iter().all(succeeded) {
+            (self.remove)(&self.members.iter().map(|member| member.child.id()).collect::<Vec<_>>());
         }
     }
 }

@@ -17,6 +17,7 @@ pub(crate) fn remove(name: &str) {
 }
 
 /// A name that goes with this value.
+#[derive(Debug)]
 pub(crate) struct Name(pub(crate) String);
 
 impl Drop for Name {
@@ -25,30 +26,14 @@ impl Drop for Name {
     }
 }
 
-/// What a queue is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum For {
-    Reading,
-    Writing,
-}
-
-impl For {
-    fn flag(self) -> MQ_OFlag {
-        match self {
-            Self::Reading => MQ_OFlag::O_RDONLY,
-            Self::Writing => MQ_OFlag::O_WRONLY,
-        }
-    }
-}
-
 /// An open queue.
 #[derive(Debug)]
 pub(crate) struct Queue(Option<MqdT>);
 
 impl Queue {
-    /// A new queue, which must not exist yet.
-    pub(crate) fn create(name: &str) -> Result<Self, String> {
-        let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_CLOEXEC | For::Reading.flag();
+    /// A new queue to read from, which must not exist yet.
+    pub(crate) fn create(name: &str, waits: bool) -> Result<Self, String> {
+        let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_RDONLY | common(waits);
         let attributes = MqAttr::new(0, SLOTS, i64::try_from(SLOT_BYTES).expect("it is small"), 0);
         let created = mq_open(name, flags, Mode::S_IRUSR | Mode::S_IWUSR, Some(&attributes));
         created.map(|descriptor| Self(Some(descriptor))).map_err(|error| {
@@ -62,10 +47,9 @@ impl Queue {
         })
     }
 
-    /// One that is there.
-    pub(crate) fn open(name: &str, what: For, blocks: bool) -> Result<Self, String> {
-        let waiting = if blocks { MQ_OFlag::empty() } else { MQ_OFlag::O_NONBLOCK };
-        let opened = mq_open(name, what.flag() | waiting | MQ_OFlag::O_CLOEXEC, Mode::empty(), None);
+    /// One that is there, to write to.
+    pub(crate) fn open(name: &str, waits: bool) -> Result<Self, String> {
+        let opened = mq_open(name, MQ_OFlag::O_WRONLY | common(waits), Mode::empty(), None);
         opened
             .map(|descriptor| Self(Some(descriptor)))
             .map_err(|error| format!("cannot open the queue {name}: {error}"))
@@ -92,6 +76,10 @@ impl Drop for Queue {
             _ = mq_close(descriptor);
         }
     }
+}
+
+fn common(waits: bool) -> MQ_OFlag {
+    MQ_OFlag::O_CLOEXEC | if waits { MQ_OFlag::empty() } else { MQ_OFlag::O_NONBLOCK }
 }
 
 /// Repeats a call that a signal interrupted, or that would have had to wait.

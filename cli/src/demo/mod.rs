@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &DemoArgs, verbose: u8) -> Result<(), Failure> {
         let bars = Bars::new(!arguments.json, conduct::label(medium), &plan.quotas);
         let queue = medium.queue();
         let duty = |role| Duty { parent: process::id(), queue: queue.clone(), medium, role };
-        let remove = || match medium {
+        let remove = |_: &[u32]| match medium {
             // The next owner takes a dead one's queue over, and removes it when it leaves.
             Medium::Lamq => drop(Receiver::bind(queue.as_str())),
             Medium::Raw => queue::remove(&queue),

@@ -8,14 +8,14 @@ use super::{
 };
 use crate::{
     crew::talk::tell,
-    queue::{For, Name, Queue, SLOT_BYTES, remove},
+    queue::{Name, Queue, SLOT_BYTES, remove},
     signals::Blocked,
 };
 use std::process;
 
 /// Removes the name by itself, also when it is interrupted: the senders need it only until they begin.
 pub(super) fn receive(blocked: Blocked, queue: String, messages: u64) -> Outcome {
-    let opened = Queue::create(&queue)?;
+    let opened = Queue::create(&queue, true)?;
     let interrupted = queue.clone();
     let name = Name(queue);
     blocked.on_first(move |_| {
@@ -36,7 +36,7 @@ pub(super) fn receive(blocked: Blocked, queue: String, messages: u64) -> Outcome
 
 pub(super) fn send(blocked: Blocked, queue: &str, task: &Task) -> Outcome {
     blocked.on_first(|_| process::exit(1))?;
-    let queue = Queue::open(queue, For::Writing, true)?;
+    let queue = Queue::open(queue, true)?;
     tell(&Told::Ready)?;
     begin()?;
     let every = report_every(task.quota);
