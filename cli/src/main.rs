@@ -1,15 +1,19 @@
 //! The command `lamq`: ordered, acknowledged messages between processes, from the shell.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)] // but for one file
 
+mod bench;
 mod clock;
+mod crew;
 mod demo;
 mod doctor;
 mod failure;
 mod inbox;
+mod limit;
 mod log;
 mod ls;
 mod manual;
 mod ping;
+mod queue;
 mod recv;
 mod rm;
 mod send;
@@ -40,16 +44,20 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Demo(demo::DemoArgs),
     Simulate(simulate::SimulateArgs),
+    Bench(bench::BenchArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
     /// A process of the demo; only the demo itself starts one.
     #[command(hide = true)]
     DemoMember(demo::MemberArgs),
+    /// A process of the bench; only the bench itself starts one.
+    #[command(hide = true)]
+    BenchMember(bench::MemberArgs),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if !matches!(cli.command, Command::DemoMember(_)) {
+    if !matches!(cli.command, Command::DemoMember(_) | Command::BenchMember(_)) {
         log::start(log::level(cli.verbose));
     }
     let result = match &cli.command {
@@ -63,6 +71,8 @@ fn main() -> ExitCode {
         Command::Completions(arguments) => manual::complete(&Cli::command(), arguments),
         Command::Man(arguments) => manual::describe(Cli::command(), arguments),
         Command::Demo(arguments) => demo::run(arguments, cli.verbose),
+        Command::Bench(arguments) => bench::run(arguments, cli.verbose),
+        Command::BenchMember(arguments) => return bench::run_member(arguments, cli.verbose),
         Command::DemoMember(arguments) => return demo::run_member(arguments, cli.verbose),
     };
     result.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)

@@ -1,12 +1,14 @@
 //! The run of one crew, from the first process to the judgement.
 
 use super::{
-    crew::{Crew, Heard, Place, QUIET},
     progress::Bars,
     sabotage::Sabotage,
-    talk::{Asked, Claim, Counts, Medium, Progress, Role, Task, Told},
+    talk::{Asked, Claim, Counts, Duty, Medium, Progress, Role, Task, Told},
 };
-use crate::failure::Failure;
+use crate::{
+    crew::{Crew, Heard, Place, QUIET},
+    failure::Failure,
+};
 use humantime::format_duration;
 use lamq_study::Verdict;
 use nix::sys::signal::Signal;
@@ -109,14 +111,19 @@ impl Outcome {
     }
 }
 
-/// Runs a crew.
-pub(super) fn run(plan: &Plan, mut crew: Crew<'_>, bars: &Bars) -> Result<Outcome, Failure> {
+/// Runs a crew, whose processes have the `duty` of their roles.
+pub(super) fn run(
+    plan: &Plan,
+    duty: impl Fn(Role) -> Duty,
+    mut crew: Crew<'_, Told>,
+    bars: &Bars,
+) -> Result<Outcome, Failure> {
     let senders = plan.quotas.len();
     let messages = plan.quotas.iter().sum();
-    crew.enlist(Role::Receiver { senders: plan.task(senders - 1).sender, messages })?;
+    crew.enlist(&duty(Role::Receiver { senders: plan.task(senders - 1).sender, messages }))?;
     crew.await_ready(1)?;
     for sender in 0..senders {
-        crew.enlist(Role::Sender(plan.task(sender)))?;
+        crew.enlist(&duty(Role::Sender(plan.task(sender))))?;
     }
     crew.await_ready(senders)?;
     let pids = crew.senders();
@@ -143,7 +150,7 @@ pub(super) fn run(plan: &Plan, mut crew: Crew<'_>, bars: &Bars) -> Result<Outcom
 
 struct Run<'a> {
     plan: &'a Plan,
-    crew: Crew<'a>,
+    crew: Crew<'a, Told>,
     bars: &'a Bars,
     stories: Vec<Story>,
     received: Option<(u64, f64)>,

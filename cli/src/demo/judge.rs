@@ -2,9 +2,12 @@
 
 use super::{
     payload,
-    talk::{Asked, Counts, Told, hear, tell},
+    talk::{Asked, Counts, Told},
 };
-use crate::clock::Stopwatch;
+use crate::{
+    clock::Stopwatch,
+    crew::talk::{hear, tell},
+};
 use lamq_study::{Claims, Oracle, Verdict};
 use std::io;
 

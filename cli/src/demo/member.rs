@@ -4,15 +4,15 @@ use super::{
     judge::{Judge, Origin},
     payload, raw,
     sabotage::Broken,
-    talk::{Asked, Duty, Medium, Progress, Role, Task, Told, hear, tell},
+    talk::{Asked, Duty, Medium, Progress, Role, Task, Told},
 };
-use crate::{inbox::Removable, signals::Blocked};
+use crate::{
+    crew::talk::{enlisted, hear, tell},
+    inbox::Removable,
+    signals::Blocked,
+};
 use lamq::{Event, FlushFailure, Level, Receiver, Sender, link::Posix};
-use nix::{
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::{prctl::set_pdeathsig, signal::Signal},
-    unistd::getppid,
-};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{collections::BTreeMap, error::Error, io, os::fd::AsFd, process, sync::Arc, time::Duration};
 
 pub(super) type Outcome = Result<(), Box<dyn Error>>;
@@ -22,13 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Does what the demo wants of this process.
 pub(super) fn serve(duty: Duty) -> Outcome {
-    // Whatever it inherited: the demo ends it by a signal.
-    let blocked = Blocked::all()?;
-    // However the demo ends, this process ends with it; it may have ended already.
-    set_pdeathsig(Signal::SIGTERM)?;
-    if getppid().as_raw() != i32::try_from(duty.parent)? {
-        return Err("the demo is gone".into());
-    }
+    let blocked = enlisted(duty.parent)?;
     match (duty.medium, duty.role) {
         (Medium::Lamq, Role::Receiver { senders, .. }) => receive(blocked, &duty.queue, senders),
         (Medium::Lamq, Role::Sender(task)) => send(blocked, &duty.queue, &task),

@@ -1,13 +1,11 @@
 //! `lamq demo`: real processes on a real queue, one of them killed, every message judged.
 //!
-//! The demo itself only conducts (`crew`, `conduct`). The receiver and the senders are processes of their own (`member`, for
+//! The demo itself only conducts (`conduct`). The receiver and the senders are processes of their own (`member`, for
 //! comparison `raw`) and talk with it over pipes (`talk`). What arrives is judged by [`lamq_study::Oracle`] from what
 //! the messages say of themselves (`payload`, `judge`), never from what lamq counted.
 
 mod conduct;
-mod crew;
 mod judge;
-mod limit;
 mod member;
 mod payload;
 mod progress;
@@ -18,20 +16,21 @@ mod table;
 mod talk;
 
 use crate::{
+    crew::{self, Crew, Note, talk::tell},
     failure::{Exit, Failure},
-    log,
+    limit, log, queue,
     signals::Blocked,
 };
 use clap::Args;
 use conduct::Plan;
-use crew::{Crew, Note};
 use humantime::format_duration;
+use lamq::Receiver;
 use progress::Bars;
 use report::Report;
 use sabotage::Sabotage;
 use std::{
     io::{self, Write},
-    process::ExitCode,
+    process::{self, ExitCode},
     sync::mpsc,
 };
 use talk::{Duty, Medium, Told};
@@ -78,14 +77,21 @@ const RAW_MESSAGES: u64 = 1_000_000;
 
 pub(crate) fn run(arguments: &DemoArgs, verbose: u8) -> Result<(), Failure> {
     let plan = plan(arguments)?;
-    limit::demand_room_for(arguments.senders)?;
+    limit::demand_room_for(arguments.senders, ", or have fewer --senders")?;
     let blocked = Blocked::new()?;
     let (post, inbox) = mpsc::channel();
     let interrupt = post.clone();
     blocked.on_first(move |signal| _ = interrupt.send(Note::Interrupted(signal)))?;
     let run = |medium: Medium, plan: &Plan| {
         let bars = Bars::new(!arguments.json, conduct::label(medium), &plan.quotas);
-        conduct::run(plan, Crew::new(medium, verbose, post.clone(), &inbox), &bars)
+        let queue = medium.queue();
+        let duty = |role| Duty { parent: process::id(), queue: queue.clone(), medium, role };
+        let remove = |_: &[u32]| match medium {
+            // The next owner takes a dead one's queue over, and removes it when it leaves.
+            Medium::Lamq => drop(Receiver::bind(queue.as_str())),
+            Medium::Raw => queue::remove(&queue),
+        };
+        conduct::run(plan, duty, Crew::new("demo-member", verbose, (&post, &inbox), remove), &bars)
     };
     let lamq = run(Medium::Lamq, &plan)?;
     if plan.sabotage.is_some() && !lamq.is_sabotaged() {
@@ -139,7 +145,7 @@ pub(crate) fn run_member(arguments: &MemberArgs, verbose: u8) -> ExitCode {
     match member::serve(duty) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            _ = talk::tell(&Told::Failed(error.to_string()));
+            _ = tell(&Told::Failed(error.to_string()));
             Failure::general(error).code()
         }
     }

@@ -1,9 +1,10 @@
-//! What the demo and its processes say to each other: one JSON document a line, over their standard input and output.
+//! What the demo and its processes say to each other.
 
 use super::sabotage::Sabotage;
+use crate::crew::Word;
 use lamq_study::{Claims, Verdict};
 use serde::{Deserialize, Serialize};
-use std::io::{self, BufRead, Write};
+use std::process;
 
 /// What a process of the demo is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,6 +22,17 @@ pub(super) enum Medium {
     Lamq,
     /// `mq_send` and `mq_receive` as they are.
     Raw,
+}
+
+impl Medium {
+    /// The name of its queue.
+    pub(super) fn queue(self) -> String {
+        let kind = match self {
+            Self::Lamq => "",
+            Self::Raw => "-raw",
+        };
+        format!("/lamq-demo{kind}.{}", process::id())
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,6 +69,16 @@ pub(super) enum Told {
     Ended { progress: Progress, why: Option<String>, sabotaged: bool },
     /// It could not do its duty.
     Failed(String),
+}
+
+impl Word for Told {
+    fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready)
+    }
+
+    fn failure(&self) -> Option<&str> {
+        if let Self::Failed(what) = self { Some(what) } else { None }
+    }
 }
 
 /// From the demo to a process.
@@ -123,32 +145,4 @@ impl From<Counts> for Verdict {
         let Counts { delivered, lost, acknowledged_lost, doubled, misordered, corrupt, invented } = counts;
         Self { delivered, lost, acknowledged_lost, doubled, misordered, corrupt, invented }
     }
-}
-
-/// Says something to the demo.
-pub(super) fn tell(told: &Told) -> io::Result<()> {
-    write_line(&mut io::stdout().lock(), told)
-}
-
-/// Hears the demo; that it has gone is an error.
-pub(super) fn hear() -> io::Result<Asked> {
-    read_line(&mut io::stdin().lock())?.ok_or_else(|| io::Error::other("the demo is gone"))
-}
-
-pub(super) fn write_line(output: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    // With one write, so that a kill leaves no half line in the pipe.
-    output.write_all(&line)?;
-    output.flush()
-}
-
-/// `None` at the end. A last line that is not complete is no line.
-pub(super) fn read_line<T: for<'a> Deserialize<'a>>(input: &mut impl BufRead) -> io::Result<Option<T>> {
-    let mut line = Vec::new();
-    input.read_until(b'\n', &mut line)?;
-    if line.last() != Some(&b'\n') {
-        return Ok(None);
-    }
-    Ok(Some(serde_json::from_slice(&line)?))
 }

@@ -266,6 +266,9 @@ fn a_process_of_the_demo_that_finds_itself_alone_does_nothing() {
     let duty =
         r#"{"parent":1,"queue":"/lamq-test-alone","medium":"Lamq","role":{"Receiver":{"senders":2,"messages":2}}}"#;
     let output = finish(lamq(&["demo-member", duty]));
-    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), "{\"Failed\":\"the demo is gone\"}\n"));
+    assert_eq!(
+        (output.status.code(), stdout(&output).as_str()),
+        (Some(1), "{\"Failed\":\"whoever started it is gone\"}\n")
+    );
     demand_gone("/lamq-test-alone");
 }

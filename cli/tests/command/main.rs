@@ -1,5 +1,6 @@
-//! The command as users and scripts meet it: exit codes, output, transfer, signals, the demo, the simulation.
+//! The command as users and scripts meet it: exit codes, output, transfer, signals, the demo, the simulation, the bench.
 
+mod bench;
 mod cleaning;
 mod common;
 mod demo;

@@ -1,43 +1,51 @@
-//! The processes of the demo, as the demo sees them: started, heard, asked, and gone when it is over.
+//! Processes that a command starts to send and receive in: started, heard, asked, and gone when it is over.
 
-use super::{
-    raw,
-    talk::{Asked, Duty, Medium, Role, Told, read_line, write_line},
-};
 use crate::failure::Failure;
 use humantime::format_duration;
-use lamq::Receiver;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fmt,
     io::BufReader,
     os::unix::process::CommandExt,
-    process::{self, Child, ChildStdin, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender as Post},
     thread,
     time::Duration,
 };
+use talk::{read_line, write_line};
 
-/// What reaches the demo.
+pub(crate) mod talk;
+
+/// What the processes say.
+pub(crate) trait Word: DeserializeOwned + fmt::Debug + Send + 'static {
+    /// That it can begin.
+    fn is_ready(&self) -> bool;
+
+    /// What it failed of.
+    fn failure(&self) -> Option<&str>;
+}
+
+/// What reaches the command.
 #[derive(Debug)]
-pub(super) enum Note {
+pub(crate) enum Note<T> {
     /// A process, by its id, said something.
-    Told(u32, Told),
+    Told(u32, T),
     /// It will say nothing more.
     Closed(u32),
-    /// The demo is to end.
+    /// The command is to end.
     Interrupted(Signal),
 }
 
 /// Where a process stands in the crew: the receiver first, then the senders, numbered from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place(pub(super) usize);
+pub(crate) struct Place(pub(crate) usize);
 
 impl Place {
-    pub(super) const RECEIVER: Self = Self(0);
+    pub(crate) const RECEIVER: Self = Self(0);
 }
 
 impl fmt::Display for Place {
@@ -49,35 +57,39 @@ impl fmt::Display for Place {
     }
 }
 
-/// What the demo hears of its crew.
+/// What is heard of a crew.
 #[derive(Debug)]
-pub(super) enum Heard {
-    Told(Place, Told),
+pub(crate) enum Heard<T> {
+    Told(Place, T),
     Closed(Place),
-    /// Nobody said anything for [`QUIET`].
+    /// Nobody said anything for so long.
     Nothing,
 }
 
-/// One second at a time: a demo that is stopped (Ctrl-Z) for a while does not take that for silence.
+/// One second at a time: a command that is stopped (Ctrl-Z) for a while does not take that for silence.
 const TICK: Duration = Duration::from_secs(1);
-const QUIET_TICKS: u32 = 30;
 
-/// How long silence is taken for work. Whoever works says so many times a second.
-pub(super) const QUIET: Duration = Duration::from_secs(TICK.as_secs() * QUIET_TICKS as u64);
+/// How long silence is taken for work.
+pub(crate) const QUIET: Duration = Duration::from_secs(30);
 
 /// How long a process may take to end when it is asked to.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const LAST_WORDS_TICK: Duration = Duration::from_millis(5);
 
-/// One receiver and its senders. None of them outlives it, nor does the queue.
-pub(super) struct Crew<'a> {
-    medium: Medium,
-    queue: String,
+/// One receiver and its senders. None of them outlives it.
+pub(crate) struct Crew<'a, T> {
+    /// The word that makes the command such a process.
+    subcommand: &'static str,
     verbose: u8,
-    post: Post<Note>,
-    inbox: &'a Inbox<Note>,
+    post: Post<Note<T>>,
+    inbox: &'a Inbox<Note<T>>,
     members: Vec<Member>,
+    /// Removes what these processes may have left, one of which did not end in good order.
+    remove: Remove<'a>,
 }
+
+/// By their process ids.
+type Remove<'a> = Box<dyn Fn(&[u32]) + 'a>;
 
 struct Member {
     child: Child,
@@ -86,30 +98,38 @@ struct Member {
     ended: Option<ExitStatus>,
 }
 
-impl<'a> Crew<'a> {
+impl Member {
+    fn signal(&self, signal: Signal) {
+        if self.ended.is_none() {
+            let pid = Pid::from_raw(self.child.id().cast_signed());
+            _ = kill(pid, signal); // a zombie at worst, for nobody else waits for it
+        }
+    }
+}
+
+impl<'a, T: Word> Crew<'a, T> {
     /// Nobody yet. What the processes say goes through `post`, the other end of `inbox`.
-    pub(super) fn new(medium: Medium, verbose: u8, post: Post<Note>, inbox: &'a Inbox<Note>) -> Self {
-        let kind = match medium {
-            Medium::Lamq => "",
-            Medium::Raw => "-raw",
-        };
-        let queue = format!("/lamq-demo{kind}.{}", process::id());
-        Self { medium, queue, verbose, post, inbox, members: Vec::new() }
+    pub(crate) fn new(
+        subcommand: &'static str,
+        verbose: u8,
+        (post, inbox): (&Post<Note<T>>, &'a Inbox<Note<T>>),
+        remove: impl Fn(&[u32]) + 'a,
+    ) -> Self {
+        Self { subcommand, verbose, post: post.clone(), inbox, members: Vec::new(), remove: Box::new(remove) }
     }
 
     /// Starts a process for the next place.
-    pub(super) fn enlist(&mut self, role: Role) -> Result<(), Failure> {
+    pub(crate) fn enlist(&mut self, duty: &impl Serialize) -> Result<(), Failure> {
         let place = Place(self.members.len());
         let failed =
             |error: &dyn fmt::Display| Failure::general(format!("cannot start the process of {place}: {error}"));
-        let duty = Duty { parent: process::id(), queue: self.queue.clone(), medium: self.medium, role };
-        let duty = serde_json::to_string(&duty).map_err(|error| failed(&error))?;
+        let duty = serde_json::to_string(duty).map_err(|error| failed(&error))?;
         // Not by its path: the file there may have been built anew meanwhile.
         let mut child = Command::new("/proc/self/exe")
             .arg0("lamq")
-            .args(["demo-member", &duty])
+            .args([self.subcommand, &duty])
             .args((0..self.verbose).map(|_| "-v"))
-            // A Ctrl-C is for the demo, which ends them in order.
+            // A Ctrl-C is for the command, which ends them in order.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -130,15 +150,20 @@ impl<'a> Crew<'a> {
     }
 
     /// The process ids of the senders.
-    pub(super) fn senders(&self) -> Vec<u32> {
+    pub(crate) fn senders(&self) -> Vec<u32> {
         self.members[1..].iter().map(|member| member.child.id()).collect()
     }
 
+    /// The process id of one.
+    pub(crate) fn pid(&self, place: Place) -> u32 {
+        self.members[place.0].child.id()
+    }
+
     /// Waits until so many are ready.
-    pub(super) fn await_ready(&mut self, count: usize) -> Result<(), Failure> {
+    pub(crate) fn await_ready(&mut self, count: usize) -> Result<(), Failure> {
         for ready in 0..count {
             match self.hear()? {
-                Heard::Told(_, Told::Ready) => {}
+                Heard::Told(_, told) if told.is_ready() => {}
                 Heard::Told(place, told) => return Err(Failure::general(format!("{place} began too early: {told:?}"))),
                 Heard::Closed(place) => return Err(self.unexpected_end(place)),
                 Heard::Nothing => {
@@ -152,21 +177,30 @@ impl<'a> Crew<'a> {
     }
 
     /// The next thing that one of them says. An interrupt is an error, and so is what they failed of.
-    pub(super) fn hear(&mut self) -> Result<Heard, Failure> {
-        for _ in 0..QUIET_TICKS {
-            let note = match self.inbox.recv_timeout(TICK) {
+    pub(crate) fn hear(&mut self) -> Result<Heard<T>, Failure> {
+        self.hear_within(QUIET)
+    }
+
+    /// As [`hear`](Self::hear), if it is said in time.
+    pub(crate) fn hear_within(&mut self, mut patience: Duration) -> Result<Heard<T>, Failure> {
+        while !patience.is_zero() {
+            let tick = patience.min(TICK);
+            let note = match self.inbox.recv_timeout(tick) {
                 Ok(note) => note,
-                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Timeout) => {
+                    patience -= tick;
+                    continue;
+                }
                 Err(RecvTimeoutError::Disconnected) => unreachable!("the crew itself holds the other end"),
             };
             let place = |pid| self.members.iter().position(|member| member.child.id() == pid).map(Place);
             match note {
                 Note::Interrupted(signal) => return Err(Failure::interrupted(signal)),
-                Note::Told(pid, Told::Failed(what)) => {
-                    let who = place(pid).map_or_else(|| format!("process {pid}"), |place| place.to_string());
-                    return Err(Failure::general(format!("{who}: {what}")));
-                }
                 Note::Told(pid, told) => {
+                    if let Some(what) = told.failure() {
+                        let who = place(pid).map_or_else(|| format!("process {pid}"), |place| place.to_string());
+                        return Err(Failure::general(format!("{who}: {what}")));
+                    }
                     if let Some(place) = place(pid) {
                         return Ok(Heard::Told(place, told));
                     }
@@ -182,7 +216,7 @@ impl<'a> Crew<'a> {
     }
 
     /// Says something to one. That it does not listen any more shows in what is heard of it.
-    pub(super) fn ask(&mut self, place: Place, asked: &Asked) {
+    pub(crate) fn ask(&mut self, place: Place, asked: &impl Serialize) {
         let Some(stdin) = &mut self.members[place.0].stdin else { return };
         if let Err(error) = write_line(stdin, asked) {
             tracing::debug!(target: "lamq", %place, %error, "does not listen");
@@ -190,16 +224,12 @@ impl<'a> Crew<'a> {
     }
 
     /// Sends a signal to one that was not waited for yet.
-    pub(super) fn signal(&self, place: Place, signal: Signal) {
-        let member = &self.members[place.0];
-        if member.ended.is_none() {
-            let pid = Pid::from_raw(member.child.id().cast_signed());
-            _ = kill(pid, signal); // a zombie at worst, for nobody else waits for it
-        }
+    pub(crate) fn signal(&self, place: Place, signal: Signal) {
+        self.members[place.0].signal(signal);
     }
 
     /// How one that has closed its output ended.
-    pub(super) fn wait(&mut self, place: Place) -> Result<ExitStatus, Failure> {
+    pub(crate) fn wait(&mut self, place: Place) -> Result<ExitStatus, Failure> {
         let member = &mut self.members[place.0];
         let status =
             member.child.wait().map_err(|error| Failure::general(format!("cannot wait for {place}: {error}")))?;
@@ -208,8 +238,8 @@ impl<'a> Crew<'a> {
     }
 
     /// One that was still needed has ended.
-    pub(super) fn unexpected_end(&mut self, place: Place) -> Failure {
-        let pid = self.members[place.0].child.id();
+    pub(crate) fn unexpected_end(&mut self, place: Place) -> Failure {
+        let pid = self.pid(place);
         match self.wait(place) {
             Ok(status) => {
                 Failure::general(format!("{place}, process {pid}, ended before its time: {status}; run it again"))
@@ -219,12 +249,12 @@ impl<'a> Crew<'a> {
     }
 }
 
-impl Drop for Crew<'_> {
+impl<T> Drop for Crew<'_, T> {
     fn drop(&mut self) {
-        for place in (0..self.members.len()).map(Place) {
-            self.signal(place, Signal::SIGTERM);
-            // The receiver may wait for what it is to judge.
-            self.members[place.0].stdin = None;
+        for member in &mut self.members {
+            member.signal(Signal::SIGTERM);
+            // It may wait for something to be said.
+            member.stdin = None;
         }
         let mut left = LAST_WORDS;
         for member in self.members.iter_mut().filter(|member| member.ended.is_none()) {
@@ -238,13 +268,9 @@ impl Drop for Crew<'_> {
             }
             member.ended = member.child.wait().ok();
         }
-        let receiver = self.members.first().and_then(|receiver| receiver.ended);
-        if !self.members.is_empty() && !receiver.is_some_and(|status| status.success()) {
-            match self.medium {
-                // The next owner takes a dead one's queue over, and removes it when it leaves.
-                Medium::Lamq => drop(Receiver::bind(self.queue.as_str())),
-                Medium::Raw => raw::remove(&self.queue),
-            }
+        let succeeded = |member: &Member| member.ended.is_some_and(|status| status.success());
+        if !self.members.iter().all(succeeded) {
+            (self.remove)(&self.members.iter().map(|member| member.child.id()).collect::<Vec<_>>());
         }
     }
 }
