@@ -8,13 +8,14 @@ use crate::{
     reports::Reports,
     sync::{Arc, Upkeep},
 };
+use handout::Outlay;
 use lamq_protocol::{
     Endpoint, Number, SessionId,
     endpoint::{Arrival, Settings},
     session::Outbound,
 };
-use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
-use notice::{NOTICE, Notices};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use notice::Notices;
 use orphan::Orphan;
 use patience::Patience;
 use poller::{BLOCKED_TICK, Poller};
@@ -26,16 +27,19 @@ use std::{
 mod answer;
 mod beacon;
 mod driver;
+mod handout;
 mod mailbox;
 mod notice;
 mod orphan;
 mod patience;
 mod poller;
+mod rare;
 mod seek;
 mod spin;
 mod want;
 
 pub(crate) use driver::Driver;
+pub(crate) use handout::Handout;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use poller::sleep_on;
 pub(crate) use seek::{APPEAR_TICK, GREETING_TICK, Seeker};
@@ -78,6 +82,7 @@ pub(crate) struct State {
     unanswered: VecDeque<(Arrival, bool)>,
     next_answer: Deadline,
     pub(crate) reports: Reports,
+    outlay: Outlay,
     /// When to try again to have the name that somebody took away.
     next_name: Option<Deadline>,
     /// Inboxes of ours without a name.
@@ -123,6 +128,7 @@ impl State {
             unanswered: VecDeque::new(),
             next_answer: Deadline::Now,
             reports: poller.reports(),
+            outlay: Outlay::default(),
             next_name: None,
             orphans: Vec::new(),
             epoll,
@@ -224,7 +230,10 @@ impl State {
 
     /// Whether something is left to say that no call need say.
     fn is_unsaid(&self) -> bool {
-        self.retry_soon || self.core.wants_idle_transmit() || self.core.staged().next().is_some()
+        self.retry_soon
+            || self.outlay.is_out()
+            || self.core.wants_idle_transmit()
+            || self.core.staged().next().is_some()
     }
 
     /// Whether something may come that is to be served: a greeting, or more acknowledgements than the inbox has room for, so that
@@ -240,6 +249,7 @@ impl State {
 
     /// What the keeper does at a tick (CAL-6). Only when `away` may it take frames: nobody sleeps for them then.
     fn upkeep(&mut self, away: bool) -> Upkeep {
+        self.settle();
         for (session, first) in std::mem::take(&mut self.staged) {
             if self.core.outbound(session).and_then(|outbound| outbound.window().staged()) == Some(first) {
                 self.core.with_outbound(session, Outbound::handle_stage_timeout); // DAT-6
@@ -321,11 +331,6 @@ impl State {
         (came, false)
     }
 
-    /// Whether the peer of a session is known to be dead, or gone from its inbox.
-    pub(crate) fn is_gone(&self, session: SessionId) -> bool {
-        self.peers.get(&session).is_some_and(|peer| matches!(peer.destination().is_alive(), Ok(false)))
-    }
-
     /// Reads the inbox empty. A full inbox is the most there can be, unless somebody goes on writing.
     pub(crate) fn drain(&mut self) {
         for _ in 0..MAX_DRAIN {
@@ -340,55 +345,5 @@ impl State {
         self.drain();
         self.step();
         self.progressed |= self.core.has_event();
-    }
-
-    /// Looks at everything rare without waiting: room in peers' inboxes, deaths. Returns whether something happened.
-    pub(crate) fn look_around(&mut self) -> bool {
-        let mut events = [EpollEvent::empty(); 16];
-        let count = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
-        let mut happened = self.look_after_blocked();
-        happened |= self.take_notice(events[..count].iter().any(|event| event.data() == NOTICE));
-        happened |= self.answer_again();
-        self.end_orphans();
-        for event in &events[..count] {
-            let Some(session) = SessionId::new(event.data()) else { continue };
-            let Some(peer) = self.peers.get(&session) else { continue };
-            happened = true;
-            if event.events().contains(EpollFlags::EPOLLOUT) && self.blocked.remove(&session) {
-                _ = self.epoll.delete(peer.destination().writable());
-                self.core.retry(session);
-            } else if !peer.destination().is_alive().unwrap_or(false) {
-                self.bury(session); // its bell has rung, whatever the lock may say
-            }
-        }
-        happened
-    }
-
-    /// When to look again though nothing has happened: the earliest of all that has a time. To be asked right before a sleep.
-    fn next_look(&mut self) -> Deadline {
-        let look = (!self.blocked.is_empty()).then_some(self.next_look_after_blocked);
-        let all =
-            [look, self.next_ask(), self.next_seek(), self.next_end_of_want(), self.next_notice(), self.next_answer()];
-        all.into_iter().flatten().min().unwrap_or(Deadline::Never)
-    }
-
-    /// Looks now and then whether peers are still there that take nothing: the room may never come, and no bell rings when one
-    /// leaves whose process lives on (DTH-1).
-    fn look_after_blocked(&mut self) -> bool {
-        if self.blocked.is_empty() || !self.next_look_after_blocked.has_passed() {
-            return false;
-        }
-        self.next_look_after_blocked = Deadline::after(BLOCKED_TICK);
-        let gone: Vec<_> = self.blocked.iter().copied().filter(|session| self.is_gone(*session)).collect();
-        for session in &gone {
-            self.bury(*session);
-        }
-        !gone.is_empty()
-    }
-
-    fn bury(&mut self, session: SessionId) {
-        self.drain(); // DTH-2: what the dead one sent is in the inbox by now
-        self.core.handle_death(session); // DTH-3: the waiting step that follows sees it
-        self.remove_peer(session);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     sync::{Arc, Mutex},
 };
 use lamq_protocol::{
-    Endpoint, SessionId,
+    SessionId,
     endpoint::{self, Counters},
     session::Departure,
 };
@@ -41,7 +41,13 @@ pub struct Receiver {
 }
 
 /// How a call asks the core for what is next.
-type Ask = fn(&mut Endpoint<FrameBuffer>) -> Option<endpoint::Event<FrameBuffer>>;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ask {
+    /// For the next message, which says that the application is done with the one before.
+    Next,
+    /// For one that the application is to acknowledge.
+    Delivery,
+}
 
 impl Receiver {
     /// Binds with the defaults; see [`ReceiverBuilder::bind`].
@@ -66,7 +72,7 @@ impl Receiver {
     /// # Errors
     /// [`RecvError`] with [`ReceiverBuilder::end_with_last_sender`], and after [`close`](Self::close).
     pub fn recv(&self) -> Result<Message, RecvError> {
-        self.recv_within(None, Endpoint::next_event).map_err(|_| RecvError)
+        self.recv_within(None, Ask::Next).map_err(|_| RecvError)
     }
 
     /// The next message if there is one (CAL-4).
@@ -74,7 +80,7 @@ impl Receiver {
     /// # Errors
     /// [`TryRecvError`].
     pub fn try_recv(&self) -> Result<Message, TryRecvError> {
-        Ok(self.recv_within(Some(Duration::ZERO), Endpoint::next_event)?)
+        Ok(self.recv_within(Some(Duration::ZERO), Ask::Next)?)
     }
 
     /// The next message; waits no longer than `timeout` (CAL-1).
@@ -82,7 +88,7 @@ impl Receiver {
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, RecvTimeoutError> {
-        self.recv_within(Some(timeout), Endpoint::next_event)
+        self.recv_within(Some(timeout), Ask::Next)
     }
 
     /// The next message, or what became of a sender; waits no longer than `timeout`, or for ever.
@@ -90,8 +96,8 @@ impl Receiver {
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn recv_event(&self, timeout: Option<Duration>) -> Result<Event, RecvTimeoutError> {
-        let next = Endpoint::next_event;
-        self.take_now(next).map_or_else(|| self.event_until(timeout.map_or(Deadline::Never, Deadline::after), next), Ok)
+        let until = || timeout.map_or(Deadline::Never, Deadline::after);
+        self.take_now(Ask::Next).map_or_else(|| self.event_until(until(), Ask::Next), Ok)
     }
 
     /// Messages until receiving ends.
@@ -145,8 +151,8 @@ impl Receiver {
         self.driver.call(|state| *state.core.counters()).unwrap_or_default()
     }
 
-    fn recv_within(&self, timeout: Option<Duration>, next: Ask) -> Result<Message, RecvTimeoutError> {
-        while let Some(event) = self.take_now(next) {
+    fn recv_within(&self, timeout: Option<Duration>, ask: Ask) -> Result<Message, RecvTimeoutError> {
+        while let Some(event) = self.take_now(ask) {
             if let Event::Message(message) = event {
                 return Ok(message);
             }
@@ -154,47 +160,62 @@ impl Receiver {
         // Read only now: the clock costs as much as taking a message that is there.
         let deadline = timeout.map_or(Deadline::Never, Deadline::after);
         loop {
-            if let Event::Message(message) = self.event_until(deadline, next)? {
+            if let Event::Message(message) = self.event_until(deadline, ask)? {
                 return Ok(message);
             }
         }
     }
 
     /// What has been read from the inbox before.
-    fn take_now(&self, next: Ask) -> Option<Event> {
-        self.driver.call(|state| if state.part == Part::Closed { None } else { take(state, next) }).ok().flatten()
+    fn take_now(&self, ask: Ask) -> Option<Event> {
+        if ask == Ask::Next
+            && let Some(event) = self.driver.take()
+        {
+            return Some(seen(event));
+        }
+        self.driver.call(|state| if state.part == Part::Closed { None } else { take(state, ask) }).ok().flatten()
     }
 
-    fn event_until(&self, deadline: Deadline, next: Ask) -> Result<Event, RecvTimeoutError> {
+    fn event_until(&self, deadline: Deadline, ask: Ask) -> Result<Event, RecvTimeoutError> {
         let event = self.driver.wait(deadline, |state| {
             if state.part == Part::Closed {
                 return Some(Err(RecvTimeoutError::Disconnected));
             }
             state.step();
-            take(state, next).map(Ok).or_else(|| state.is_over().then_some(Err(RecvTimeoutError::Disconnected)))
+            take(state, ask).map(Ok).or_else(|| state.is_over().then_some(Err(RecvTimeoutError::Disconnected)))
         });
         event?.unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 }
 
-fn take(state: &mut State, next: Ask) -> Option<Event> {
-    let event = match next(&mut state.core)? {
+fn take(state: &mut State, ask: Ask) -> Option<Event> {
+    let event = match ask {
+        Ask::Next => state.core.next_event()?,
+        Ask::Delivery => state.core.next_delivery()?,
+    };
+    state.transmit(false);
+    match event {
+        endpoint::Event::Message { .. } if ask == Ask::Next => state.lay_out(),
+        endpoint::Event::Departed { peer, departure, last } if departure != Departure::Left => {
+            state.reports.add(move || {
+                tracing::warn!(target: "lamq", pid = peer.pid, %departure, last = last.get(), "a sender is gone");
+            });
+        }
+        _ => {}
+    }
+    Some(seen(event))
+}
+
+/// An event of the core, as the application sees it.
+fn seen(event: endpoint::Event<FrameBuffer>) -> Event {
+    match event {
         endpoint::Event::Message { session, peer, number, stamp, may_repeat, frame, body } => {
             Event::Message(Message { frame, body, number, stamp, peer, session, may_repeat })
         }
         endpoint::Event::Gap { peer, first, last } => Event::Gap { peer, first: first.get(), last: last.get() },
         endpoint::Event::Joined { peer } => Event::Joined(peer),
-        endpoint::Event::Departed { peer, departure, last } => {
-            if departure != Departure::Left {
-                state.reports.add(move || {
-                    tracing::warn!(target: "lamq", pid = peer.pid, %departure, last = last.get(), "a sender is gone");
-                });
-            }
-            Event::Departed { peer, departure, last: last.get() }
-        }
-    };
-    state.transmit(false);
-    Some(event)
+        endpoint::Event::Departed { peer, departure, last } => Event::Departed { peer, departure, last: last.get() },
+    }
 }
 
 impl Drop for Receiver {

@@ -13,12 +13,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 mod counters;
 mod frames;
 mod incoming;
+mod lease;
 mod receiving;
 mod sending;
 mod types;
 
 pub use counters::Counters;
 use incoming::{Incoming, Ready};
+pub use lease::Lease;
 pub use types::{Arrival, BackSettings, CODEC_RAW, Connect, Event, Greeter, SendRefused, Settings};
 
 /// How many sessions are kept, on a link that loses frames, only for senders that may not know of their end (RTX-4).

@@ -252,6 +252,14 @@ impl RecvWindow {
         self.bytes_delivered += length;
     }
 
+    /// So many messages up to `last`, of `bytes` together, were handed to the application, which is done with all but the last.
+    pub fn deliver_run(&mut self, last: Number, messages: u64, bytes: u64) {
+        self.skip(last);
+        self.unprocessed.push(last);
+        self.unread -= messages;
+        self.bytes_delivered += bytes;
+    }
+
     /// The application is told that there is no message up to `number`, or handed one.
     pub fn skip(&mut self, number: Number) {
         debug_assert!(self.delivered < number && number <= self.received, "ACK-1");

@@ -1,14 +1,15 @@
 //! The handle of an endpoint: its calls, and the thread that serves it between them.
 
-use super::{Mailbox, Part, State, poller::Poller};
+use super::{Handout, Mailbox, Part, State, poller::Poller};
 use crate::{
     clock::Deadline,
     fork::{Forked, Generation},
     link::{Link, process_id},
+    pool::FrameBuffer,
     reports,
     sync::{Arc, Mutex, Role},
 };
-use lamq_protocol::endpoint::Settings;
+use lamq_protocol::{Event, endpoint::Settings};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::{io, os::fd::BorrowedFd, thread, time::Duration};
 
@@ -16,6 +17,7 @@ use std::{io, os::fd::BorrowedFd, thread, time::Duration};
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) link: Arc<dyn Link>,
+    handout: Arc<Handout>,
     shared: Arc<Shared>,
     keeper: Mutex<Option<thread::JoinHandle<()>>>,
     generation: Generation,
@@ -42,8 +44,9 @@ impl Driver {
         let receives = part != Part::Sender;
         let poller = Poller::new(receives, spin)?;
         let state = State::new(Arc::clone(&link), mailbox, settings, part, &poller);
+        let handout = state.outlay.handout();
         let shared = Arc::new(Shared { role: Role::new(state), poller });
-        let driver = Self { link, shared, keeper: Mutex::new(None), generation, process: process_id() };
+        let driver = Self { link, handout, shared, keeper: Mutex::new(None), generation, process: process_id() };
         if receives {
             driver.start_keeper();
         }
@@ -56,12 +59,21 @@ impl Driver {
         self.generation.check()
     }
 
+    /// The next message of those that lie ready; `None` if there is none, and in a forked child.
+    pub(crate) fn take(&self) -> Option<Event<FrameBuffer>> {
+        self.generation.check().ok().and_then(|()| self.handout.take())
+    }
+
     /// Runs a step that does not wait.
     ///
     /// # Errors
     /// In a forked child: a thread that is not there may hold the lock for ever (FRK-1).
     pub(crate) fn call<R>(&self, step: impl FnOnce(&mut State) -> R) -> Result<R, Forked> {
         self.generation.check()?;
+        let step = |state: &mut State| {
+            state.settle();
+            step(state)
+        };
         let (result, keeper_wanted) = self.shared.role.call(&self.shared.poller, step);
         self.shared.poller.tell();
         if keeper_wanted {
@@ -77,9 +89,13 @@ impl Driver {
     pub(crate) fn wait<R>(
         &self,
         deadline: Deadline,
-        step: impl FnMut(&mut State) -> Option<R>,
+        mut step: impl FnMut(&mut State) -> Option<R>,
     ) -> Result<Option<R>, Forked> {
         self.generation.check()?;
+        let step = |state: &mut State| {
+            state.settle();
+            step(state)
+        };
         let (result, keeper_wanted) = self.shared.role.wait(&self.shared.poller, deadline, step);
         self.shared.poller.tell();
         if keeper_wanted {

@@ -1,13 +1,13 @@
 //! Messages that the application acknowledges one by one.
 
-use super::Receiver;
+use super::{Ask, Receiver};
 use crate::{
     error::{NotHeard, RecvError, RecvTimeoutError, TryRecvError},
     message::Message,
     pump::Driver,
     sync::{Arc, Weak},
 };
-use lamq_protocol::{Endpoint, Number, SessionId};
+use lamq_protocol::{Number, SessionId};
 use std::{fmt, ops::Deref, time::Duration};
 
 /// A message that counts as processed only when the application says so by [`ack`](Self::ack); see [`Receiver::recv_delivery`].
@@ -122,7 +122,7 @@ impl Receiver {
     }
 
     fn delivery_within(&self, timeout: Option<Duration>) -> Result<Delivery, RecvTimeoutError> {
-        let message = self.recv_within(timeout, Endpoint::next_delivery)?;
+        let message = self.recv_within(timeout, Ask::Delivery)?;
         Ok(Delivery::new(message, &self.driver))
     }
 }

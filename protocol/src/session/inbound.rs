@@ -106,9 +106,9 @@ impl Inbound {
         self
     }
 
-    /// Whether the message of this number may have been delivered before (RSM-2).
-    pub fn may_repeat(&self, number: Number) -> bool {
-        number <= self.exposed
+    /// The last number that may have been delivered before (RSM-2).
+    pub const fn exposed(&self) -> Number {
+        self.exposed
     }
 
     /// Who sends.

@@ -234,6 +234,11 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
         Some(if rest || more { Item::Piece { record, rest, more } } else { Item::Message(record) })
     }
 
+    /// How many records are left behind the cursor.
+    pub const fn records_behind(&self, cursor: &RecordCursor) -> u16 {
+        self.count - cursor.taken
+    }
+
     /// Whether nothing is left behind the cursor but, perhaps, the beginning of a message that ends in a later frame.
     pub fn is_exhausted(&self, cursor: &RecordCursor) -> bool {
         let left = self.count - cursor.taken;

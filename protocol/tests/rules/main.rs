@@ -23,6 +23,7 @@ mod greeting;
 mod holding;
 mod hostile;
 mod large;
+mod leasing;
 mod logical_time;
 mod losing;
 mod net;
