@@ -82,6 +82,8 @@ pub(crate) struct State {
     next_name: Option<Deadline>,
     /// Inboxes of ours without a name.
     orphans: Vec<Orphan>,
+    /// Which inbox is read first.
+    turn: usize,
 }
 
 /// What an endpoint is there for.
@@ -125,6 +127,7 @@ impl State {
             reports: poller.reports(),
             next_name: None,
             orphans: Vec::new(),
+            turn: 0,
             epoll,
             patience: BTreeMap::new(),
             retry_soon: false,
@@ -280,7 +283,11 @@ impl State {
     fn read(&mut self, all: bool) -> (bool, bool) {
         self.served = true;
         let (mut came, mut drained) = (false, true);
-        for place in (0..self.orphans.len()).map(Some).chain([None]) {
+        // Else who keeps one of them full would be all that is heard.
+        let count = self.orphans.len() + 1;
+        self.turn = (self.turn + 1) % count;
+        for step in 0..count {
+            let place = ((self.turn + step) % count).checked_sub(1);
             let (some, empty) = self.read_inbox(place, all);
             (came, drained) = (came | some, drained & empty);
         }

@@ -15,7 +15,9 @@ use std::{
     fs,
     os::{fd::AsFd, unix::process::CommandExt},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 fn connect(name: &Name) -> Sender {
@@ -117,6 +119,39 @@ fn a_name_that_has_another_owner_by_now_is_left_to_it_and_taken_back_later() {
     assert_eq!(lock.l_len & ((1 << 22) - 1), i64::from(process.id()));
     drop((before, again, process));
     name.remove();
+}
+
+#[proves("POS-13")]
+#[test]
+fn a_newcomer_has_its_turn_beside_those_who_fill_the_old_queue() {
+    let name = Name::new("removed-and-full");
+    let receiver = bind(name.as_str()).unwrap();
+    let before = [(); 2].map(|()| connect(&name));
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for sender in &before {
+            scope.spawn(|| while sender.send([0; 400]).is_ok() {});
+        }
+        demand_message(&receiver.recv_timeout(WATCHDOG).unwrap(), 1, &"\0".repeat(400));
+        name.remove();
+        let come = scope.spawn(|| {
+            until_it_is_back(&name);
+            let after = connect(&name);
+            after.send("from after").unwrap();
+            let outcome = after.flush_timeout(WATCHDOG);
+            is_over.store(true, Ordering::Relaxed);
+            outcome
+        });
+        let start = Instant::now();
+        while !is_over.load(Ordering::Relaxed) && start.elapsed() < WATCHDOG / 6 {
+            thread::sleep(Duration::from_micros(200)); // it is slower than they are
+            receiver.recv_timeout(WATCHDOG).unwrap();
+        }
+        let waited = start.elapsed();
+        receiver.close();
+        assert!(come.is_finished() && waited < WATCHDOG / 6, "the newcomer had no turn in {waited:?}");
+        come.join().unwrap().unwrap();
+    });
 }
 
 /// Becomes a program that knows nothing of queues, and ends when the test says no more.
