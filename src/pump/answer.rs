@@ -7,7 +7,7 @@ use lamq_protocol::{
     endpoint::{Arrival, Greeter},
     wire::{Close, EndReason, Priority},
 };
-use std::{io, time::Duration};
+use std::{io, ops::Range, time::Duration};
 
 /// How soon to try again to answer whoever could not be answered for want of something.
 const ANSWER_AGAIN: Duration = Duration::from_millis(100);
@@ -19,7 +19,8 @@ impl State {
     /// A greeting came; `orphan`: to that one of the inboxes without a name.
     pub(super) fn answer(&mut self, arrival: Arrival, orphan: Option<usize>) {
         self.unanswered.retain(|(before, _)| before.greeting.stream != arrival.greeting.stream);
-        if let Err(error) = self.try_answer(&arrival, orphan) {
+        let orphans = orphan.map_or(0..0, |place| place..place + 1);
+        if let Err(error) = self.try_answer(&arrival, orphans) {
             self.postpone(arrival, orphan.is_some(), Some(error));
         }
     }
@@ -48,10 +49,11 @@ impl State {
             return false;
         }
         let before = self.unanswered.len();
-        for (arrival, is_orphans) in std::mem::take(&mut self.unanswered) {
-            // Which orphan it was is forgotten. There is one as a rule, and to have it longer than is needed does no harm.
-            let orphan = is_orphans.then(|| self.orphans.len().checked_sub(1)).flatten();
-            if self.try_answer(&arrival, orphan).is_err() {
+        for (mut arrival, is_orphans) in std::mem::take(&mut self.unanswered) {
+            self.core.reconsider(&mut arrival); // GRT-5
+            // Which orphan it was is forgotten. There is one as a rule, and to have them longer than is needed does no harm.
+            let orphans = if is_orphans { 0..self.orphans.len() } else { 0..0 };
+            if self.try_answer(&arrival, orphans).is_err() {
                 self.postpone(arrival, is_orphans, None);
             }
         }
@@ -67,7 +69,7 @@ impl State {
     ///
     /// # Errors
     /// The system lacks what it takes.
-    fn try_answer(&mut self, arrival: &Arrival, orphan: Option<usize>) -> io::Result<()> {
+    fn try_answer(&mut self, arrival: &Arrival, orphans: Range<usize>) -> io::Result<()> {
         let greeting = &arrival.greeting;
         let name = std::str::from_utf8(&greeting.inbox).ok().and_then(|name| QueueName::new(name).ok());
         let opened = name.map(|name| self.link.open(&name));
@@ -101,8 +103,8 @@ impl State {
         let session = random::session()?;
         self.add_peer(session, outbox)?;
         self.core.accept(greeting, greeter, session);
-        if let Some(place) = orphan {
-            self.orphans[place].sessions.insert(session);
+        for orphan in &mut self.orphans[orphans] {
+            orphan.sessions.insert(session);
         }
         if self.part == Part::Closed {
             self.core.leave(); // whoever comes late is told so, and looks for the next owner of the name

@@ -84,6 +84,9 @@ impl State {
 
     /// Gives up those that nobody sends to any more. A greeting that lies there is of somebody who will see that its owner is gone.
     pub(super) fn end_orphans(&mut self) {
+        if self.unanswered.iter().any(|(_, is_orphans)| *is_orphans) {
+            return; // they are still to be told that they may send there
+        }
         if self.orphans.iter().any(|orphan| orphan.sessions.is_empty()) {
             self.drain();
             let epoll = &self.epoll;
