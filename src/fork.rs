@@ -64,8 +64,30 @@ impl Generation {
     }
 }
 
+/// The process that made something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Maker {
+    generation: Generation,
+    /// A child that was made past the C library has the same generation.
+    process: u32,
+}
+
+impl Maker {
+    /// This process.
+    pub(crate) fn here() -> Self {
+        Self { generation: Generation::now(), process: std::process::id() }
+    }
+
+    /// Whether that is this process. A child may have the id of its parent, in another pid namespace.
+    pub(crate) fn is_here(self) -> bool {
+        self.process == std::process::id() && self.generation.check().is_ok()
+    }
+}
+
 /// From now on a forked child gets a blank in the place of this descriptor.
 pub(crate) fn keep(descriptor: &impl AsFd) {
+    // Should it fail, then whoever goes on with this descriptor hears of that.
+    _ = Generation::watched();
     if let Some((word, bit)) = place(descriptor.as_fd().as_raw_fd()) {
         word.fetch_or(bit, Ordering::Relaxed);
     }
@@ -125,19 +147,20 @@ fn blank(descriptor: RawFd) {
     // SAFETY: `eventfd`, `dup3` and `close` take no memory of ours, and are safe in a signal handler. The descriptor is open and owned by
     // this library, else its bit would not be set; it stays open under its number. The blank itself is nobody else's.
     unsafe {
-        let blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+        let mut blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
         if blank < 0 {
             // There is no room for one more. The lowest number that is free is taken next; if that is another one than this, so be it:
             // what matters is the lock.
             libc::close(descriptor);
-            let blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-            if blank >= 0 && blank != descriptor {
-                libc::dup3(blank, descriptor, libc::O_CLOEXEC);
-                libc::close(blank);
-            }
+            blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+        }
+        if blank < 0 || blank == descriptor {
             return;
         }
-        libc::dup3(blank, descriptor, libc::O_CLOEXEC);
+        if libc::dup3(blank, descriptor, libc::O_CLOEXEC) < 0 {
+            // The process may have fewer by now than when that one was opened. So nobody will be given its number.
+            libc::close(descriptor);
+        }
         libc::close(blank);
     }
 }

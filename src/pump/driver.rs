@@ -3,8 +3,8 @@
 use super::{Mailbox, Part, State, poller::Poller};
 use crate::{
     clock::Deadline,
-    fork::{Forked, Generation},
-    link::{Link, process_id},
+    fork::{Forked, Generation, Maker},
+    link::Link,
     reports,
     sync::{Arc, Mutex, Role},
 };
@@ -20,7 +20,7 @@ pub(crate) struct Driver {
     keeper: Mutex<Option<thread::JoinHandle<()>>>,
     generation: Generation,
     /// In a forked child there is no keeper, whatever this value says.
-    process: u32,
+    maker: Maker,
 }
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Driver {
         let poller = Poller::new(receives, spin)?;
         let state = State::new(Arc::clone(&link), mailbox, settings, part, &poller);
         let shared = Arc::new(Shared { role: Role::new(state), poller });
-        let driver = Self { link, shared, keeper: Mutex::new(None), generation, process: process_id() };
+        let driver = Self { link, shared, keeper: Mutex::new(None), generation, maker: Maker::here() };
         if receives {
             driver.start_keeper();
         }
@@ -105,7 +105,7 @@ impl Driver {
 
     /// Whether this is the process that made it, and no forked child, which has the descriptors but not the sessions.
     pub(crate) fn is_ours(&self) -> bool {
-        self.process == process_id()
+        self.maker.is_here()
     }
 
     #[cold]

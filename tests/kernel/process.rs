@@ -31,6 +31,8 @@ const ROLES: &[(&str, Role)] = &[
     ("consume", flood::consume),
     ("crowd", crowd::crowd),
     ("decode-hostile", typed::decode_hostile),
+    ("fork-a-namesake", forked::fork_a_namesake),
+    ("fork-beyond-the-limit", forked::fork_beyond_the_limit),
     ("fork-at-rest", forked::fork_at_rest),
     ("fork-at-work", forked::fork_at_work),
     ("greet", owner::greet),
