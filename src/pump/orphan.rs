@@ -1,7 +1,11 @@
 //! Inboxes whose name was removed by somebody else: who has them open goes on, and newcomers find another one.
 
-use super::{Mailbox, State};
-use crate::{clock::Deadline, error::BindError};
+use super::{Mailbox, Part, State};
+use crate::{
+    clock::Deadline,
+    error::{BindError, OpenError},
+    name::QueueName,
+};
 use lamq_protocol::SessionId;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use std::{collections::BTreeSet, time::Duration};
@@ -26,7 +30,9 @@ pub(super) struct Orphan {
 impl State {
     /// Makes the inbox anew if its name is gone. Returns whether it did.
     pub(super) fn recover_name(&mut self) -> bool {
-        let is_lost = self.mailbox.is_named() && self.mailbox.inbox.is_lost().unwrap_or(false);
+        // What is closed gives its name up, also if it could not remove it.
+        let is_wanted = self.part != Part::Closed && self.mailbox.is_named();
+        let is_lost = is_wanted && self.mailbox.inbox.is_lost().unwrap_or(false);
         if !is_lost {
             self.next_name = None;
             return false;
@@ -44,9 +50,7 @@ impl State {
             }
             return false;
         }
-        let (owner, geometry) = self.inbox_identity();
-        let bound = self.link.bind(&name, owner, geometry).and_then(|inbox| Mailbox::new(name.clone(), inbox));
-        match bound.and_then(|mailbox| self.replace_inbox(mailbox)) {
+        match self.bind_again(&name).and_then(|mailbox| self.replace_inbox(mailbox)) {
             Ok(()) => {
                 self.reports.add(move || {
                     tracing::warn!(target: "lamq", %name, "somebody removed the queue; there is a new one for newcomers");
@@ -62,6 +66,21 @@ impl State {
                 false
             }
         }
+    }
+
+    /// Makes an inbox of this name. To bind is to wait a while for one that somebody holds whose process cannot be seen: that would be under
+    /// the lock, so it is looked for before.
+    fn bind_again(&self, name: &QueueName) -> Result<Mailbox, BindError> {
+        let name = name.clone();
+        match self.link.open(&name) {
+            Ok(other) => return Err(BindError::InUse { name, pid: other.destination().owner().pid }),
+            Err(OpenError::Invisible { pid }) => return Err(BindError::HeldByChild { name, pid }),
+            Err(OpenError::Untrusted(why)) => return Err(BindError::Untrusted { name, why }),
+            Err(OpenError::Absent | OpenError::Limit(_) | OpenError::System(_)) => {}
+        }
+        let (owner, geometry) = self.inbox_identity();
+        let inbox = self.link.bind(&name, owner, geometry)?;
+        Mailbox::new(name, inbox)
     }
 
     /// Takes another inbox for newcomers (POS-13), and keeps this one for the sessions that there are (POS-12).

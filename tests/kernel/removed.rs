@@ -3,9 +3,10 @@
 use crate::{
     owner::bind,
     process::{Process, hear, say},
-    world::{Name, Raw, WATCHDOG, wait_until},
+    world::{Name, Raw, WATCHDOG, dead_pid, wait_until},
 };
 use lamq::{Departure, Disconnected, Ended, Event, Message, SendFailure, Sender};
+use lamq_protocol::Epoch;
 use lamq_proves::proves;
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -152,6 +153,27 @@ fn a_newcomer_has_its_turn_beside_those_who_fill_the_old_queue() {
         assert!(come.is_finished() && waited < WATCHDOG / 6, "the newcomer had no turn in {waited:?}");
         come.join().unwrap().unwrap();
     });
+}
+
+#[proves("POS-13", "CAL-4")]
+#[test]
+fn a_name_that_somebody_has_who_cannot_be_seen_is_not_waited_for() {
+    let name = Name::new("removed-and-unseen");
+    let receiver = bind(name.as_str()).unwrap();
+    name.remove();
+    let other = Raw::create(name.as_str()).unwrap();
+    assert!(other.lock(dead_pid(), Epoch::new(7).unwrap()));
+    let (start, mut longest) = (Instant::now(), Duration::ZERO);
+    while start.elapsed() < Duration::from_millis(2500) {
+        let call = Instant::now();
+        assert!(receiver.try_recv().is_err());
+        longest = longest.max(call.elapsed());
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(longest < Duration::from_millis(150), "a call that does not wait took {longest:?}");
+    name.remove();
+    drop(other);
+    until_it_is_back(&name);
 }
 
 /// Becomes a program that knows nothing of queues, and ends when the test says no more.
