@@ -132,6 +132,13 @@ impl State {
         }
     }
 
+    /// Somebody is about to be told the name: it may have been removed, and nobody have noticed yet.
+    pub(crate) fn assure_name(&mut self) {
+        if self.notices.keeps_name {
+            self.recover_name();
+        }
+    }
+
     /// The inbox of a peer is to be watched.
     pub(super) fn watch_peer(&mut self, session: SessionId) {
         if self.peers.get(&session).is_some_and(|peer| peer.destination().watchable().is_some()) {

@@ -155,6 +155,24 @@ fn a_newcomer_has_its_turn_beside_those_who_fill_the_old_queue() {
     });
 }
 
+#[proves("POS-13", "SHR-1")]
+#[test]
+fn a_sender_that_shares_a_queue_without_a_name_is_answered() {
+    let (name, own) = (Name::new("far"), Name::new("removed-own"));
+    let (receiver, sharing) = (bind(name.as_str()).unwrap(), bind(own.as_str()).unwrap());
+    own.remove();
+    let builder = Sender::builder().endpoint(&sharing.endpoint()).resume(WATCHDOG).wait(Duration::from_secs(5));
+    let sender = builder.connect(name.as_str()).unwrap();
+    sender.send("first").unwrap();
+    demand_message(&receiver.recv_timeout(WATCHDOG).unwrap(), 1, "first");
+    sender.flush_timeout(WATCHDOG).unwrap();
+    own.remove();
+    drop(receiver);
+    let receiver = bind(name.as_str()).unwrap();
+    sender.send_timeout("second", Duration::from_secs(5)).unwrap();
+    demand_message(&receiver.recv_timeout(WATCHDOG).unwrap(), 2, "second");
+}
+
 #[proves("POS-13", "CAL-4")]
 #[test]
 fn a_name_that_somebody_has_who_cannot_be_seen_is_not_waited_for() {
