@@ -78,6 +78,8 @@ fn demand_that_nothing_works(receiver: Receiver, sender: Sender, endpoint: Endpo
     assert_eq!(receiver.stats().frames, 0);
     let shared = Sender::builder().endpoint(&endpoint).connect(name).unwrap_err();
     assert!(matches!(shared, ConnectError::Forked), "{shared}");
+    let in_vain = Sender::builder().endpoint(&endpoint).connect(format!("{name}-nobody")).unwrap_err();
+    assert!(matches!(in_vain, ConnectError::Forked), "{in_vain}");
     receiver.acknowledge();
     receiver.close();
     assert_eq!(sender.close(WATCHDOG).unwrap_err().why, FlushFailure::Forked);
