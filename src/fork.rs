@@ -3,11 +3,16 @@
 //! The one file with `unsafe` code.
 #![allow(unsafe_code)]
 
-use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use crate::{
+    clock,
+    sync::{AtomicU32, AtomicUsize, Ordering},
+};
 use nix::libc;
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    thread,
+    time::Duration,
 };
 
 /// How many forks lie between the first process that used this library and this one.
@@ -42,9 +47,9 @@ impl Generation {
     /// Of this process, which from now on notices when it is forked.
     pub(crate) fn watched() -> io::Result<Self> {
         if IS_WATCHED.load(Ordering::Acquire) == 0 {
-            // SAFETY: `in_child` has the type that is wanted, is there as long as the process, and does only what may be done between a
-            // fork and an exec (see there). That two threads may come here at once only makes it run twice.
-            let failure = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+            // SAFETY: the handlers have the type that is wanted, and are there as long as the process. `in_child` does only what may be done
+            // between a fork and an exec (see there). That two threads may come here at once only makes them run twice.
+            let failure = unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
             if failure != 0 {
                 return Err(io::Error::from_raw_os_error(failure));
             }
@@ -62,6 +67,64 @@ impl Generation {
     pub(crate) fn check(self) -> Result<(), Forked> {
         if self == Self::now() { Ok(()) } else { Err(Forked) }
     }
+}
+
+/// How many threads are about to fork, times [`FORK`], and how many open or close a descriptor that a child must not have.
+static GATE: AtomicU32 = AtomicU32::new(0);
+
+const FORK: u32 = 1 << 16;
+
+/// How long either side waits for the other: a system call, as a rule. Not for ever, as it may be the same thread: one that forks in a
+/// signal handler, or calls this library in a handler of its own for forks.
+const WAITS: u32 = 1000;
+const WAIT: Duration = Duration::from_micros(100);
+
+/// Whether it was let through in time.
+fn await_gate(is_open: impl Fn() -> bool) -> bool {
+    (0..2 * WAITS).any(|wait| {
+        let is_open = is_open();
+        match is_open {
+            false if wait < WAITS => thread::yield_now(),
+            false => clock::pause(WAIT),
+            true => {}
+        }
+        is_open
+    })
+}
+
+fn change_gate(change: impl Fn(u32) -> Option<u32>) -> bool {
+    GATE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, change).is_ok()
+}
+
+/// While this is there, no other thread forks: from before a descriptor is opened until it is [kept](keep), and from before it is
+/// [released](release) until it is closed.
+pub(crate) struct Unforked(());
+
+impl Unforked {
+    pub(crate) fn begin() -> Self {
+        // Should it fail, then whoever goes on with the descriptor hears of that.
+        _ = Generation::watched();
+        if !await_gate(|| change_gate(|gate| (gate < FORK).then_some(gate + 1))) {
+            change_gate(|gate| Some(gate + 1));
+        }
+        Self(())
+    }
+}
+
+impl Drop for Unforked {
+    fn drop(&mut self) {
+        // Nobody is there in a child, whose only thread may have been here.
+        change_gate(|gate| (gate % FORK > 0).then(|| gate - 1));
+    }
+}
+
+extern "C" fn before_fork() {
+    GATE.fetch_add(FORK, Ordering::SeqCst);
+    await_gate(|| GATE.load(Ordering::SeqCst).is_multiple_of(FORK));
+}
+
+extern "C" fn after_fork() {
+    change_gate(|gate| gate.checked_sub(FORK));
 }
 
 /// The process that made something.
@@ -86,8 +149,6 @@ impl Maker {
 
 /// From now on a forked child gets a blank in the place of this descriptor.
 pub(crate) fn keep(descriptor: &impl AsFd) {
-    // Should it fail, then whoever goes on with this descriptor hears of that.
-    _ = Generation::watched();
     if let Some((word, bit)) = place(descriptor.as_fd().as_raw_fd()) {
         word.fetch_or(bit, Ordering::Relaxed);
     }
@@ -108,24 +169,30 @@ fn place(descriptor: RawFd) -> Option<(&'static AtomicUsize, usize)> {
 
 /// A descriptor that no forked child gets.
 #[derive(Debug)]
-pub(crate) struct Private(OwnedFd);
+pub(crate) struct Private(Option<OwnedFd>);
 
 impl Private {
-    pub(crate) fn new(descriptor: OwnedFd) -> Self {
+    pub(crate) fn open<E>(open: impl FnOnce() -> Result<OwnedFd, E>) -> Result<Self, E> {
+        let _unforked = Unforked::begin();
+        let descriptor = open()?;
         keep(&descriptor);
-        Self(descriptor)
+        Ok(Self(Some(descriptor)))
     }
 }
 
 impl AsFd for Private {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.as_ref().expect("taken in drop only").as_fd()
     }
 }
 
 impl Drop for Private {
     fn drop(&mut self) {
-        release(&self.0);
+        if let Some(descriptor) = self.0.take() {
+            let _unforked = Unforked::begin();
+            release(&descriptor);
+            drop(descriptor);
+        }
     }
 }
 
@@ -133,6 +200,7 @@ impl Drop for Private {
 /// system calls that are safe in a signal handler.
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    GATE.store(0, Ordering::SeqCst);
     let bits = usize::BITS as usize;
     for (index, word) in PRIVATE.iter().enumerate() {
         let held = word.swap(0, Ordering::Relaxed);

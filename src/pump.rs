@@ -279,22 +279,7 @@ impl State {
         }
     }
 
-    /// Takes frames. Returns whether any came, and whether all inboxes were found empty.
-    fn read(&mut self, all: bool) -> (bool, bool) {
-        self.served = true;
-        let (mut came, mut drained) = (false, true);
-        // Else who keeps one of them full would be all that is heard.
-        let count = self.orphans.len() + 1;
-        self.turn = (self.turn + 1) % count;
-        for step in 0..count {
-            let place = ((self.turn + step) % count).checked_sub(1);
-            let (some, empty) = self.read_inbox(place, all);
-            (came, drained) = (came | some, drained & empty);
-        }
-        (came, drained)
-    }
-
-    /// The same of one inbox: an orphan, or the one with the name.
+    /// Takes frames of one inbox, an orphan or the one with the name. Returns whether any came, and whether it was found empty.
     fn read_inbox(&mut self, orphan: Option<usize>, all: bool) -> (bool, bool) {
         let mut came = false;
         for _ in 0..FRAMES_PER_STEP {

@@ -156,6 +156,31 @@ pub(crate) fn fork_at_work(name: &str) {
     });
 }
 
+/// Role: forks again and again while a thread opens and closes queues.
+pub(crate) fn fork_at_opening(name: &str) {
+    let all_forked = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !all_forked.load(Ordering::Relaxed) {
+                drop(bind(name).unwrap());
+            }
+        });
+        let has_none = (0..5 * FORKS).all(|_| match forked() {
+            Some(child) => waitpid(child, None) == Ok(WaitStatus::Exited(child, 0)),
+            None => process::exit(i32::from(queues_open() > 0)),
+        });
+        all_forked.store(true, Ordering::Relaxed);
+        assert!(has_none);
+    });
+}
+
+#[proves("FRK-2")]
+#[test]
+fn a_child_has_no_queue_that_was_just_being_opened_or_closed() {
+    let name = Name::new("forked-at-opening");
+    Process::start("fork-at-opening", name.as_str()).finish();
+}
+
 #[proves("FRK-1", "FRK-2", "FRK-3")]
 #[test]
 fn a_child_has_nothing_of_its_parent_and_the_parent_loses_nothing() {

@@ -33,6 +33,7 @@ const ROLES: &[(&str, Role)] = &[
     ("decode-hostile", typed::decode_hostile),
     ("fork-a-namesake", forked::fork_a_namesake),
     ("fork-beyond-the-limit", forked::fork_beyond_the_limit),
+    ("fork-at-opening", forked::fork_at_opening),
     ("fork-at-rest", forked::fork_at_rest),
     ("fork-at-work", forked::fork_at_work),
     ("greet", owner::greet),
