@@ -153,16 +153,22 @@ impl SenderBuilder {
     {
         let name = name.try_into().map_err(InvalidName::from)?;
         let deadline = Deadline::after(self.wait);
+        self.check_endpoint()?;
         let outbox = self.await_receiver(&name, deadline)?;
+        self.check_endpoint()?;
         let driver = match &self.endpoint {
-            Some(endpoint) if endpoint.driver.call(|state| state.part)? == Part::Closed => {
-                return Err(ConnectError::EndpointClosed);
-            }
             Some(endpoint) => Arc::clone(&endpoint.driver),
             None => Arc::new(self.bind(&name, None).map_err(ConnectError::Inbox)?),
         };
         let greeter = self.open_session(driver, &name, outbox, deadline, Purpose::Send)?;
         Ok(self.sender(greeter))
+    }
+
+    /// Whether one that is shared can be used: it is ours (FRK-1), and not closed.
+    fn check_endpoint(&self) -> Result<(), ConnectError> {
+        let Some(endpoint) = &self.endpoint else { return Ok(()) };
+        let is_closed = endpoint.driver.call(|state| state.part)? == Part::Closed;
+        if is_closed { Err(ConnectError::EndpointClosed) } else { Ok(()) }
     }
 
     /// The sender of a session that is open.

@@ -3,11 +3,16 @@
 //! The one file with `unsafe` code.
 #![allow(unsafe_code)]
 
-use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use crate::{
+    clock,
+    sync::{AtomicU32, AtomicUsize, Ordering},
+};
 use nix::libc;
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    thread,
+    time::Duration,
 };
 
 /// How many forks lie between the first process that used this library and this one.
@@ -42,9 +47,9 @@ impl Generation {
     /// Of this process, which from now on notices when it is forked.
     pub(crate) fn watched() -> io::Result<Self> {
         if IS_WATCHED.load(Ordering::Acquire) == 0 {
-            // SAFETY: `in_child` has the type that is wanted, is there as long as the process, and does only what may be done between a
-            // fork and an exec (see there). That two threads may come here at once only makes it run twice.
-            let failure = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+            // SAFETY: the handlers have the type that is wanted, and are there as long as the process. `in_child` does only what may be done
+            // between a fork and an exec (see there). That two threads may come here at once only makes them run twice.
+            let failure = unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
             if failure != 0 {
                 return Err(io::Error::from_raw_os_error(failure));
             }
@@ -61,6 +66,84 @@ impl Generation {
     /// This is a child of that process, or a child of a child.
     pub(crate) fn check(self) -> Result<(), Forked> {
         if self == Self::now() { Ok(()) } else { Err(Forked) }
+    }
+}
+
+/// How many threads are about to fork, times [`FORK`], and how many open or close a descriptor that a child must not have.
+static GATE: AtomicU32 = AtomicU32::new(0);
+
+const FORK: u32 = 1 << 16;
+
+/// How long either side waits for the other: a system call, as a rule. Not for ever, as it may be the same thread: one that forks in a
+/// signal handler, or calls this library in a handler of its own for forks.
+const WAITS: u32 = 1000;
+const WAIT: Duration = Duration::from_micros(100);
+
+/// Whether it was let through in time.
+fn await_gate(is_open: impl Fn() -> bool) -> bool {
+    (0..2 * WAITS).any(|wait| {
+        let is_open = is_open();
+        match is_open {
+            false if wait < WAITS => thread::yield_now(),
+            false => clock::pause(WAIT),
+            true => {}
+        }
+        is_open
+    })
+}
+
+fn change_gate(change: impl Fn(u32) -> Option<u32>) -> bool {
+    GATE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, change).is_ok()
+}
+
+/// While this is there, no other thread forks: from before a descriptor is opened until it is [kept](keep), and from before it is
+/// [released](release) until it is closed.
+pub(crate) struct Unforked(());
+
+impl Unforked {
+    pub(crate) fn begin() -> Self {
+        // Should it fail, then whoever goes on with the descriptor hears of that.
+        _ = Generation::watched();
+        if !await_gate(|| change_gate(|gate| (gate < FORK).then_some(gate + 1))) {
+            change_gate(|gate| Some(gate + 1));
+        }
+        Self(())
+    }
+}
+
+impl Drop for Unforked {
+    fn drop(&mut self) {
+        // Nobody is there in a child, whose only thread may have been here.
+        change_gate(|gate| (gate % FORK > 0).then(|| gate - 1));
+    }
+}
+
+extern "C" fn before_fork() {
+    GATE.fetch_add(FORK, Ordering::SeqCst);
+    await_gate(|| GATE.load(Ordering::SeqCst).is_multiple_of(FORK));
+}
+
+extern "C" fn after_fork() {
+    change_gate(|gate| gate.checked_sub(FORK));
+}
+
+/// The process that made something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Maker {
+    generation: Generation,
+    /// A child that was made past the C library has the same generation.
+    process: u32,
+}
+
+impl Maker {
+    /// This process.
+    pub(crate) fn here() -> Self {
+        Self { generation: Generation::now(), process: std::process::id() }
+    }
+
+    /// Whether that is this process. A child may have the id of its parent, in another pid namespace.
+    pub(crate) fn is_here(self) -> bool {
+        self.process == std::process::id() && self.generation.check().is_ok()
     }
 }
 
@@ -86,24 +169,30 @@ fn place(descriptor: RawFd) -> Option<(&'static AtomicUsize, usize)> {
 
 /// A descriptor that no forked child gets.
 #[derive(Debug)]
-pub(crate) struct Private(OwnedFd);
+pub(crate) struct Private(Option<OwnedFd>);
 
 impl Private {
-    pub(crate) fn new(descriptor: OwnedFd) -> Self {
+    pub(crate) fn open<E>(open: impl FnOnce() -> Result<OwnedFd, E>) -> Result<Self, E> {
+        let _unforked = Unforked::begin();
+        let descriptor = open()?;
         keep(&descriptor);
-        Self(descriptor)
+        Ok(Self(Some(descriptor)))
     }
 }
 
 impl AsFd for Private {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.as_ref().expect("taken in drop only").as_fd()
     }
 }
 
 impl Drop for Private {
     fn drop(&mut self) {
-        release(&self.0);
+        if let Some(descriptor) = self.0.take() {
+            let _unforked = Unforked::begin();
+            release(&descriptor);
+            drop(descriptor);
+        }
     }
 }
 
@@ -111,6 +200,7 @@ impl Drop for Private {
 /// system calls that are safe in a signal handler.
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    GATE.store(0, Ordering::SeqCst);
     let bits = usize::BITS as usize;
     for (index, word) in PRIVATE.iter().enumerate() {
         let held = word.swap(0, Ordering::Relaxed);
@@ -125,19 +215,20 @@ fn blank(descriptor: RawFd) {
     // SAFETY: `eventfd`, `dup3` and `close` take no memory of ours, and are safe in a signal handler. The descriptor is open and owned by
     // this library, else its bit would not be set; it stays open under its number. The blank itself is nobody else's.
     unsafe {
-        let blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+        let mut blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
         if blank < 0 {
             // There is no room for one more. The lowest number that is free is taken next; if that is another one than this, so be it:
             // what matters is the lock.
             libc::close(descriptor);
-            let blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-            if blank >= 0 && blank != descriptor {
-                libc::dup3(blank, descriptor, libc::O_CLOEXEC);
-                libc::close(blank);
-            }
+            blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+        }
+        if blank < 0 || blank == descriptor {
             return;
         }
-        libc::dup3(blank, descriptor, libc::O_CLOEXEC);
+        if libc::dup3(blank, descriptor, libc::O_CLOEXEC) < 0 {
+            // The process may have fewer by now than when that one was opened. So nobody will be given its number.
+            libc::close(descriptor);
+        }
         libc::close(blank);
     }
 }

@@ -22,6 +22,7 @@ use poller::{BLOCKED_TICK, Poller};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     io,
+    time::Duration,
 };
 
 mod answer;
@@ -81,12 +82,15 @@ pub(crate) struct State {
     /// Greetings that could not be answered for want of something, and whether they came to an inbox without a name.
     unanswered: VecDeque<(Arrival, bool)>,
     next_answer: Deadline,
+    answer_wait: Duration,
     pub(crate) reports: Reports,
     outlay: Outlay,
     /// When to try again to have the name that somebody took away.
     next_name: Option<Deadline>,
     /// Inboxes of ours without a name.
     orphans: Vec<Orphan>,
+    /// Which inbox is read first.
+    turn: usize,
 }
 
 /// What an endpoint is there for.
@@ -127,10 +131,12 @@ impl State {
             notices: Notices::new(Arc::clone(&epoll)),
             unanswered: VecDeque::new(),
             next_answer: Deadline::Now,
+            answer_wait: Duration::ZERO,
             reports: poller.reports(),
             outlay: Outlay::default(),
             next_name: None,
             orphans: Vec::new(),
+            turn: 0,
             epoll,
             patience: BTreeMap::new(),
             retry_soon: false,
@@ -286,18 +292,7 @@ impl State {
         }
     }
 
-    /// Takes frames. Returns whether any came, and whether all inboxes were found empty.
-    fn read(&mut self, all: bool) -> (bool, bool) {
-        self.served = true;
-        let (mut came, mut drained) = (false, true);
-        for place in (0..self.orphans.len()).map(Some).chain([None]) {
-            let (some, empty) = self.read_inbox(place, all);
-            (came, drained) = (came | some, drained & empty);
-        }
-        (came, drained)
-    }
-
-    /// The same of one inbox: an orphan, or the one with the name.
+    /// Takes frames of one inbox, an orphan or the one with the name. Returns whether any came, and whether it was found empty.
     fn read_inbox(&mut self, orphan: Option<usize>, all: bool) -> (bool, bool) {
         let mut came = false;
         for _ in 0..FRAMES_PER_STEP {

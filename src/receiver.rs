@@ -29,7 +29,7 @@ pub use delivery::Delivery;
 /// The receiving end of a channel: messages of each sender in order, none missing and none twice (PRO-1).
 ///
 /// It belongs to the process that made it. In a forked child nothing comes out of its copy: every call says that receiving has ended, and
-/// its drop does nothing (FRK-1).
+/// its drop does nothing (FRK-1). What the child needs it binds itself, after the fork.
 ///
 /// Dropping it removes the queue's name and tells the senders; see [`close`](Self::close).
 #[derive(Debug)]
@@ -122,9 +122,7 @@ impl Receiver {
             if std::mem::replace(&mut state.part, Part::Closed) == Part::Closed {
                 return false;
             }
-            if let Err(error) = state.mailbox.unlink() {
-                state.reports.add(move || tracing::warn!(target: "lamq", %error, "cannot remove the queue"));
-            }
+            state.give_up_name();
             state.drain(); // who has greeted is told too
             state.core.leave();
             state.transmit(true);

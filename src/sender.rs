@@ -27,7 +27,7 @@ pub use room::{Permit, Sent};
 /// [`flush`](Self::flush), with any call that waits, and after a millisecond or two (DAT-6).
 ///
 /// It belongs to the process that made it. In a forked child every call on its copy fails with [`SendFailure::Forked`] or the like, what
-/// only looks finds nothing, and its drop does nothing (FRK-1).
+/// only looks finds nothing, and its drop does nothing (FRK-1). What the child needs it connects itself, after the fork.
 ///
 /// Clones share the session: their messages are numbered as one stream. When the last one is dropped, it waits until all is
 /// acknowledged, no longer than the [linger](SenderBuilder::linger).

@@ -68,12 +68,16 @@ impl Greeter {
         let SenderBuilder { level, retain, resume, .. } = *builder;
         let resumes = resume.is_some();
         let settings = SendSettings { frame_size, level, retain, lossy: self.driver.link.is_lossy(), resumes };
+        let inbox = self.driver.call(|state| {
+            state.assure_name();
+            state.mailbox.name().as_str().as_bytes().to_vec()
+        })?;
         let connect = Connect {
             stream: self.stream,
             codec: builder.codec.id,
             settings,
             asks_only: self.purpose == Purpose::Ask,
-            inbox: self.driver.call(|state| state.mailbox.name().as_str().as_bytes().to_vec())?,
+            inbox,
             wants_back: self.purpose == Purpose::BothWays,
             uid,
             to,

@@ -119,7 +119,8 @@ pub fn remove_held(name: &QueueName) -> Result<Removed, RemoveError> {
         Some(Owner { pid, .. }) if is_running(pid) => return Err(RemoveError::InUse { name: name.clone(), pid }),
         Some(_) => {}
     }
-    // Nobody can take a lock that is held, so until somebody else is as forceful the name leads here.
+    // Nobody can take a lock that is held. Should its holder end right now and somebody else take the name, then that one makes it anew
+    // (POS-13).
     let frames = queue.waiting().map_err(system)?;
     sys::unlink(name).map_err(system)?; // POS-7
     Ok(Removed { frames })

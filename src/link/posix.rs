@@ -7,6 +7,7 @@ use super::{
 use crate::{
     clock,
     error::{BindError, Distrust, OpenError},
+    fork::Maker,
     limits::LimitHit,
     name::QueueName,
     reports,
@@ -42,13 +43,7 @@ impl Link for Posix {
             match try_bind(name, owner, geometry)? {
                 Bound::Ours(queue) => {
                     let name = name.clone();
-                    return Ok(Box::new(PosixInbox {
-                        queue,
-                        name,
-                        geometry,
-                        unlinked: false,
-                        binder: sys::process_id(),
-                    }));
+                    return Ok(Box::new(PosixInbox { queue, name, geometry, unlinked: false, binder: Maker::here() }));
                 }
                 Bound::Again | Bound::Taken { pid: 0 } => {}
                 Bound::Taken { pid } => {
@@ -180,7 +175,7 @@ struct PosixInbox {
     geometry: Geometry,
     unlinked: bool,
     /// A forked child has a copy of this value, but neither the name nor the lock is its to give up.
-    binder: u32,
+    binder: Maker,
 }
 
 impl Inbox for PosixInbox {
@@ -209,7 +204,7 @@ impl Inbox for PosixInbox {
     }
 
     fn unlink(&mut self) -> io::Result<()> {
-        if self.unlinked || self.binder != sys::process_id() {
+        if self.unlinked || !self.binder.is_here() {
             return Ok(());
         }
         // POS-7: the name may have been removed, and made anew by somebody else, while we held the lock on the old queue.

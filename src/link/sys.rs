@@ -1,7 +1,10 @@
 //! The one place that names the system's message queues: an owning descriptor, its owner lock, and a bell for deaths.
 
 use super::{Geometry, Owner};
-use crate::{fork, name::QueueName};
+use crate::{
+    fork::{self, Unforked},
+    name::QueueName,
+};
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, fcntl},
@@ -56,6 +59,7 @@ pub(crate) struct Status {
 impl Drop for Queue {
     fn drop(&mut self) {
         if let Some(descriptor) = self.0.take() {
+            let _unforked = Unforked::begin();
             fork::release(&descriptor);
             // Only EBADF is possible.
             _ = mq_close(descriptor);
@@ -70,9 +74,11 @@ impl AsFd for Queue {
 }
 
 impl Queue {
-    fn new(descriptor: MqdT) -> Self {
+    fn new(open: impl FnOnce() -> Result<MqdT, Errno>) -> Result<Self, Errno> {
+        let _unforked = Unforked::begin();
+        let descriptor = open()?;
         fork::keep(&descriptor);
-        Self(Some(descriptor))
+        Ok(Self(Some(descriptor)))
     }
 
     /// A new queue; `EEXIST` when the name is taken.
@@ -82,7 +88,7 @@ impl Queue {
         let flags =
             MQ_OFlag::O_RDWR | MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_NONBLOCK | MQ_OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(MODE);
-        let queue = Self::new(retry(|| mq_open(name.as_str(), flags, mode, Some(&attributes)))?);
+        let queue = Self::new(|| retry(|| mq_open(name.as_str(), flags, mode, Some(&attributes))))?;
         // The umask may have taken bits away. One's own queue can always be changed back; should it fail, the name stays, because
         // without the lock it is not ours to remove (POS-7).
         retry(|| fchmod(&queue, mode))?;
@@ -109,7 +115,7 @@ impl Queue {
 
     fn open_with(name: &QueueName, access: MQ_OFlag) -> Result<Self, Errno> {
         let flags = access | MQ_OFlag::O_NONBLOCK | MQ_OFlag::O_CLOEXEC;
-        Ok(Self::new(retry(|| mq_open(name.as_str(), flags, Mode::empty(), None))?))
+        Self::new(|| retry(|| mq_open(name.as_str(), flags, Mode::empty(), None)))
     }
 
     /// Sends without waiting; `EAGAIN` when full.

@@ -7,10 +7,12 @@ use lamq_protocol::{
     endpoint::{Arrival, Greeter},
     wire::{Close, EndReason, Priority},
 };
-use std::{io, time::Duration};
+use std::{io, ops::Range, time::Duration};
 
-/// How soon to try again to answer whoever could not be answered for want of something.
+/// How soon to try again to answer whoever could not be answered for want of something; twice as long each further time, up to the
+/// longest.
 const ANSWER_AGAIN: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// How many of them are remembered.
 const MAX_UNANSWERED: usize = 64;
@@ -19,20 +21,23 @@ impl State {
     /// A greeting came; `orphan`: to that one of the inboxes without a name.
     pub(super) fn answer(&mut self, arrival: Arrival, orphan: Option<usize>) {
         self.unanswered.retain(|(before, _)| before.greeting.stream != arrival.greeting.stream);
-        if let Err(error) = self.try_answer(&arrival, orphan) {
+        let orphans = orphan.map_or(0..0, |place| place..place + 1);
+        if let Err(error) = self.try_answer(&arrival, orphans) {
             self.postpone(arrival, orphan.is_some(), Some(error));
         }
     }
 
     /// GRT-10
     fn postpone(&mut self, arrival: Arrival, is_orphans: bool, error: Option<io::Error>) {
+        let error_is_new = error.is_some();
         if let Some(error) = error {
             let stream = arrival.greeting.stream;
             self.reports.add(move || {
                 tracing::warn!(target: "lamq", %stream, %error, "a sender that wants to join is not answered yet, it is tried again");
             });
         }
-        if self.unanswered.is_empty() {
+        if error_is_new {
+            self.answer_wait = ANSWER_AGAIN;
             self.next_answer = Deadline::after(ANSWER_AGAIN);
         }
         if self.unanswered.len() == MAX_UNANSWERED {
@@ -48,10 +53,13 @@ impl State {
             return false;
         }
         let before = self.unanswered.len();
-        for (arrival, is_orphans) in std::mem::take(&mut self.unanswered) {
-            // Which orphan it was is forgotten. There is one as a rule, and to have it longer than is needed does no harm.
-            let orphan = is_orphans.then(|| self.orphans.len().checked_sub(1)).flatten();
-            if self.try_answer(&arrival, orphan).is_err() {
+        self.answer_wait = (self.answer_wait * 2).min(LONGEST);
+        self.next_answer = Deadline::after(self.answer_wait);
+        for (mut arrival, is_orphans) in std::mem::take(&mut self.unanswered) {
+            self.core.reconsider(&mut arrival); // GRT-5
+            // Which orphan it was is forgotten. There is one as a rule, and to have them longer than is needed does no harm.
+            let orphans = if is_orphans { 0..self.orphans.len() } else { 0..0 };
+            if self.try_answer(&arrival, orphans).is_err() {
                 self.postpone(arrival, is_orphans, None);
             }
         }
@@ -67,7 +75,7 @@ impl State {
     ///
     /// # Errors
     /// The system lacks what it takes.
-    fn try_answer(&mut self, arrival: &Arrival, orphan: Option<usize>) -> io::Result<()> {
+    fn try_answer(&mut self, arrival: &Arrival, orphans: Range<usize>) -> io::Result<()> {
         let greeting = &arrival.greeting;
         let name = std::str::from_utf8(&greeting.inbox).ok().and_then(|name| QueueName::new(name).ok());
         let opened = name.map(|name| self.link.open(&name));
@@ -101,8 +109,8 @@ impl State {
         let session = random::session()?;
         self.add_peer(session, outbox)?;
         self.core.accept(greeting, greeter, session);
-        if let Some(place) = orphan {
-            self.orphans[place].sessions.insert(session);
+        for orphan in &mut self.orphans[orphans] {
+            orphan.sessions.insert(session);
         }
         if self.part == Part::Closed {
             self.core.leave(); // whoever comes late is told so, and looks for the next owner of the name

@@ -3,8 +3,8 @@
 use super::{Handout, Mailbox, Part, State, poller::Poller};
 use crate::{
     clock::Deadline,
-    fork::{Forked, Generation},
-    link::{Link, process_id},
+    fork::{Forked, Generation, Maker},
+    link::Link,
     pool::FrameBuffer,
     reports,
     sync::{Arc, Mutex, Role},
@@ -22,7 +22,7 @@ pub(crate) struct Driver {
     keeper: Mutex<Option<thread::JoinHandle<()>>>,
     generation: Generation,
     /// In a forked child there is no keeper, whatever this value says.
-    process: u32,
+    maker: Maker,
 }
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Driver {
         let state = State::new(Arc::clone(&link), mailbox, settings, part, &poller);
         let handout = state.outlay.handout();
         let shared = Arc::new(Shared { role: Role::new(state), poller });
-        let driver = Self { link, handout, shared, keeper: Mutex::new(None), generation, process: process_id() };
+        let driver = Self { link, handout, shared, keeper: Mutex::new(None), generation, maker: Maker::here() };
         if receives {
             driver.start_keeper();
         }
@@ -121,7 +121,7 @@ impl Driver {
 
     /// Whether this is the process that made it, and no forked child, which has the descriptors but not the sessions.
     pub(crate) fn is_ours(&self) -> bool {
-        self.process == process_id()
+        self.maker.is_here()
     }
 
     #[cold]
@@ -163,7 +163,9 @@ impl Drop for Driver {
             self.start_keeper();
             return;
         }
-        if let Some(handle) = self.keeper.lock().take() {
+        let handle = self.keeper.lock().take();
+        // Not by itself: what it reports may make a subscriber drop the last end.
+        if let Some(handle) = handle.filter(|handle| handle.thread().id() != thread::current().id()) {
             // It panics only if this library has a bug, which its message has told by now.
             _ = handle.join();
         }

@@ -24,9 +24,9 @@ pub(crate) struct Mailbox {
 impl Mailbox {
     pub(crate) fn new(name: QueueName, inbox: Box<dyn Inbox>) -> Result<Self, BindError> {
         loop {
-            match inbox.readable().try_clone_to_owned() {
+            match Private::open(|| inbox.readable().try_clone_to_owned()) {
                 Ok(descriptor) => {
-                    return Ok(Self { inbox, descriptor: Arc::new(Private::new(descriptor)), name, is_named: true });
+                    return Ok(Self { inbox, descriptor: Arc::new(descriptor), name, is_named: true });
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(BindError::system(&name, source)),
@@ -37,8 +37,8 @@ impl Mailbox {
     /// Takes a descriptor above this one, which is slow to close. The kernel closes those of a dead process from the lowest to the
     /// highest, and does then in the opposite order what that takes; whoever waits for the end of our lock is not to wait for it.
     pub(super) fn rise_above(&mut self, slow: BorrowedFd<'_>) {
-        if let Ok(higher) = duplicate_above(self.descriptor.as_fd(), slow) {
-            self.descriptor = Arc::new(Private::new(higher));
+        if let Ok(higher) = Private::open(|| duplicate_above(self.descriptor.as_fd(), slow)) {
+            self.descriptor = Arc::new(higher);
         }
     }
 

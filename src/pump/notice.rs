@@ -132,6 +132,24 @@ impl State {
         }
     }
 
+    /// Gives the name up: nobody comes any more.
+    pub(crate) fn give_up_name(&mut self) {
+        self.notices.keeps_name = false;
+        if let Some(watch) = self.notices.own.take() {
+            self.notices.unwatch(watch);
+        }
+        if let Err(error) = self.mailbox.unlink() {
+            self.reports.add(move || tracing::warn!(target: "lamq", %error, "cannot remove the queue"));
+        }
+    }
+
+    /// Somebody is about to be told the name: it may have been removed, and nobody have noticed yet.
+    pub(crate) fn assure_name(&mut self) {
+        if self.notices.keeps_name {
+            self.recover_name();
+        }
+    }
+
     /// The inbox of a peer is to be watched.
     pub(super) fn watch_peer(&mut self, session: SessionId) {
         if self.peers.get(&session).is_some_and(|peer| peer.destination().watchable().is_some()) {

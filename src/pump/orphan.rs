@@ -1,7 +1,11 @@
 //! Inboxes whose name was removed by somebody else: who has them open goes on, and newcomers find another one.
 
-use super::{Mailbox, State};
-use crate::{clock::Deadline, error::BindError};
+use super::{Mailbox, Part, State};
+use crate::{
+    clock::Deadline,
+    error::{BindError, OpenError},
+    name::QueueName,
+};
 use lamq_protocol::SessionId;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use std::{collections::BTreeSet, time::Duration};
@@ -26,7 +30,9 @@ pub(super) struct Orphan {
 impl State {
     /// Makes the inbox anew if its name is gone. Returns whether it did.
     pub(super) fn recover_name(&mut self) -> bool {
-        let is_lost = self.mailbox.is_named() && self.mailbox.inbox.is_lost().unwrap_or(false);
+        // What is closed gives its name up, also if it could not remove it.
+        let is_wanted = self.part != Part::Closed && self.mailbox.is_named();
+        let is_lost = is_wanted && self.mailbox.inbox.is_lost().unwrap_or(false);
         if !is_lost {
             self.next_name = None;
             return false;
@@ -44,9 +50,7 @@ impl State {
             }
             return false;
         }
-        let (owner, geometry) = self.inbox_identity();
-        let bound = self.link.bind(&name, owner, geometry).and_then(|inbox| Mailbox::new(name.clone(), inbox));
-        match bound.and_then(|mailbox| self.replace_inbox(mailbox)) {
+        match self.bind_again(&name).and_then(|mailbox| self.replace_inbox(mailbox)) {
             Ok(()) => {
                 self.reports.add(move || {
                     tracing::warn!(target: "lamq", %name, "somebody removed the queue; there is a new one for newcomers");
@@ -64,6 +68,21 @@ impl State {
         }
     }
 
+    /// Makes an inbox of this name. To bind is to wait a while for one that somebody holds whose process cannot be seen: that would be under
+    /// the lock, so it is looked for before.
+    fn bind_again(&self, name: &QueueName) -> Result<Mailbox, BindError> {
+        let name = name.clone();
+        match self.link.open(&name) {
+            Ok(other) => return Err(BindError::InUse { name, pid: other.destination().owner().pid }),
+            Err(OpenError::Invisible { pid }) => return Err(BindError::HeldByChild { name, pid }),
+            Err(OpenError::Untrusted(why)) => return Err(BindError::Untrusted { name, why }),
+            Err(OpenError::Absent | OpenError::Limit(_) | OpenError::System(_)) => {}
+        }
+        let (owner, geometry) = self.inbox_identity();
+        let inbox = self.link.bind(&name, owner, geometry)?;
+        Mailbox::new(name, inbox)
+    }
+
     /// Takes another inbox for newcomers (POS-13), and keeps this one for the sessions that there are (POS-12).
     fn replace_inbox(&mut self, mailbox: Mailbox) -> Result<(), BindError> {
         let added = self.epoll.add(&*self.mailbox.descriptor(), EpollEvent::new(EpollFlags::EPOLLIN, ORPHAN));
@@ -75,6 +94,21 @@ impl State {
         Ok(())
     }
 
+    /// Takes frames. Returns whether any came, and whether all inboxes were found empty.
+    pub(super) fn read(&mut self, all: bool) -> (bool, bool) {
+        self.served = true;
+        let (mut came, mut drained) = (false, true);
+        // Else who keeps one of them full would be all that is heard.
+        let count = self.orphans.len() + 1;
+        self.turn = (self.turn + 1) % count;
+        for step in 0..count {
+            let place = ((self.turn + step) % count).checked_sub(1);
+            let (some, empty) = self.read_inbox(place, all);
+            (came, drained) = (came | some, drained & empty);
+        }
+        (came, drained)
+    }
+
     /// A session is over.
     pub(super) fn leave_orphans(&mut self, session: SessionId) {
         for orphan in &mut self.orphans {
@@ -84,6 +118,9 @@ impl State {
 
     /// Gives up those that nobody sends to any more. A greeting that lies there is of somebody who will see that its owner is gone.
     pub(super) fn end_orphans(&mut self) {
+        if self.unanswered.iter().any(|(_, is_orphans)| *is_orphans) {
+            return; // they are still to be told that they may send there
+        }
         if self.orphans.iter().any(|orphan| orphan.sessions.is_empty()) {
             self.drain();
             let epoll = &self.epoll;

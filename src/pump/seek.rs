@@ -146,6 +146,7 @@ impl State {
         if let Some((owner, geometry)) = own.filter(|_| !self.mailbox.is_named()) {
             self.mailbox = Mailbox::bind_own(&*self.link, owner, geometry)?;
         }
+        self.assure_name();
         let destination = outbox.destination();
         (connect.settings.frame_size, connect.uid) = (destination.geometry().frame_size, destination.user());
         connect.to = destination.owner().epoch_low;

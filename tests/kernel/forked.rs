@@ -1,6 +1,7 @@
 //! Processes that fork, with ends of channels in their hands.
 
 use crate::{
+    odd_deaths::in_pid_namespace,
     owner::bind,
     process::{Process, say},
     world::{Name, WATCHDOG, wait_until},
@@ -10,14 +11,18 @@ use lamq::{
 };
 use lamq_proves::proves;
 use nix::{
+    libc,
     sys::{
+        resource::{Resource, setrlimit},
         signal::{Signal, kill},
         wait::{WaitStatus, waitpid},
     },
     unistd::{ForkResult, Pid, fork, pause},
 };
 use std::{
-    fs, panic, process,
+    fs,
+    os::fd::AsRawFd,
+    panic, process,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -73,6 +78,8 @@ fn demand_that_nothing_works(receiver: Receiver, sender: Sender, endpoint: Endpo
     assert_eq!(receiver.stats().frames, 0);
     let shared = Sender::builder().endpoint(&endpoint).connect(name).unwrap_err();
     assert!(matches!(shared, ConnectError::Forked), "{shared}");
+    let in_vain = Sender::builder().endpoint(&endpoint).connect(format!("{name}-nobody")).unwrap_err();
+    assert!(matches!(in_vain, ConnectError::Forked), "{in_vain}");
     receiver.acknowledge();
     receiver.close();
     assert_eq!(sender.close(WATCHDOG).unwrap_err().why, FlushFailure::Forked);
@@ -149,6 +156,31 @@ pub(crate) fn fork_at_work(name: &str) {
     });
 }
 
+/// Role: forks again and again while a thread opens and closes queues.
+pub(crate) fn fork_at_opening(name: &str) {
+    let all_forked = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !all_forked.load(Ordering::Relaxed) {
+                drop(bind(name).unwrap());
+            }
+        });
+        let has_none = (0..5 * FORKS).all(|_| match forked() {
+            Some(child) => waitpid(child, None) == Ok(WaitStatus::Exited(child, 0)),
+            None => process::exit(i32::from(queues_open() > 0)),
+        });
+        all_forked.store(true, Ordering::Relaxed);
+        assert!(has_none);
+    });
+}
+
+#[proves("FRK-2")]
+#[test]
+fn a_child_has_no_queue_that_was_just_being_opened_or_closed() {
+    let name = Name::new("forked-at-opening");
+    Process::start("fork-at-opening", name.as_str()).finish();
+}
+
 #[proves("FRK-1", "FRK-2", "FRK-3")]
 #[test]
 fn a_child_has_nothing_of_its_parent_and_the_parent_loses_nothing() {
@@ -161,6 +193,61 @@ fn a_child_has_nothing_of_its_parent_and_the_parent_loses_nothing() {
 fn a_child_does_not_wait_for_threads_that_it_has_not() {
     let name = Name::new("forked-at-work");
     Process::start("fork-at-work", name.as_str()).finish();
+}
+
+/// Role: forks when its descriptors are beyond what it may have by now.
+pub(crate) fn fork_beyond_the_limit(name: &str) {
+    let below = fs::File::open("/dev/null").unwrap();
+    let _receiver = bind(name).unwrap();
+    let limit = u64::try_from(below.as_raw_fd()).unwrap() + 1;
+    drop(below);
+    if let Some(child) = forked() {
+        demand_success(child);
+    } else {
+        assert_eq!(queues_open(), 0);
+        process::exit(0);
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, limit, limit).unwrap();
+    if let Some(child) = forked() {
+        demand_success(child);
+    } else {
+        assert_eq!(queues_open(), 0);
+        process::exit(0);
+    }
+}
+
+#[proves("FRK-2")]
+#[test]
+fn a_child_that_may_have_fewer_descriptors_has_no_queue_either() {
+    let name = Name::new("forked-beyond");
+    Process::start("fork-beyond-the-limit", name.as_str()).finish();
+}
+
+/// Role: is process 1, and so is its child, which drops what it has inherited.
+pub(crate) fn fork_a_namesake(name: &str) {
+    let receiver = bind(name).unwrap();
+    let sender = Sender::builder().wait(WATCHDOG).connect(name).unwrap();
+    // SAFETY: it takes no memory.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWPID) }, 0);
+    if let Some(child) = forked() {
+        demand_success(child);
+    } else {
+        assert_eq!(process::id(), 1);
+        drop((sender, receiver));
+        process::exit(0);
+    }
+    assert_eq!(sender.send("after").unwrap(), 1);
+    assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"after");
+    drop(Sender::builder().wait(WATCHDOG).connect(name).unwrap());
+}
+
+#[proves("FRK-1")]
+#[test]
+fn a_child_is_one_though_it_has_the_id_of_its_parent() {
+    let name = Name::new("forked-namesake");
+    if let Some(process) = in_pid_namespace("fork-a-namesake", name.as_str()) {
+        process.finish();
+    }
 }
 
 /// Role: owns a queue, and leaves a child behind that lives until the test kills it.

@@ -118,7 +118,7 @@ fn a_sender_that_dumps_core_is_dead_when_the_dump_is_done() {
 }
 
 /// A role in a pid namespace of its own; none where that is not allowed.
-fn in_pid_namespace(role: &str, argument: &str) -> Option<Process> {
+pub(crate) fn in_pid_namespace(role: &str, argument: &str) -> Option<Process> {
     let namespaces = ["--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--"];
     let allowed = Command::new("unshare").args(namespaces).arg("true").status().is_ok_and(|status| status.success());
     if !allowed {

@@ -3,9 +3,10 @@
 use crate::{
     owner::bind,
     process::{Process, hear, say},
-    world::{Name, Raw, WATCHDOG, wait_until},
+    world::{Name, Raw, WATCHDOG, dead_pid, wait_until},
 };
 use lamq::{Departure, Disconnected, Ended, Event, Message, SendFailure, Sender};
+use lamq_protocol::Epoch;
 use lamq_proves::proves;
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -15,7 +16,9 @@ use std::{
     fs,
     os::{fd::AsFd, unix::process::CommandExt},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 fn connect(name: &Name) -> Sender {
@@ -117,6 +120,78 @@ fn a_name_that_has_another_owner_by_now_is_left_to_it_and_taken_back_later() {
     assert_eq!(lock.l_len & ((1 << 22) - 1), i64::from(process.id()));
     drop((before, again, process));
     name.remove();
+}
+
+#[proves("POS-13")]
+#[test]
+fn a_newcomer_has_its_turn_beside_those_who_fill_the_old_queue() {
+    let name = Name::new("removed-and-full");
+    let receiver = bind(name.as_str()).unwrap();
+    let before = [(); 2].map(|()| connect(&name));
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for sender in &before {
+            scope.spawn(|| while sender.send([0; 400]).is_ok() {});
+        }
+        demand_message(&receiver.recv_timeout(WATCHDOG).unwrap(), 1, &"\0".repeat(400));
+        name.remove();
+        let come = scope.spawn(|| {
+            until_it_is_back(&name);
+            let after = connect(&name);
+            after.send("from after").unwrap();
+            let outcome = after.flush_timeout(WATCHDOG);
+            is_over.store(true, Ordering::Relaxed);
+            outcome
+        });
+        let start = Instant::now();
+        while !is_over.load(Ordering::Relaxed) && start.elapsed() < WATCHDOG / 6 {
+            thread::sleep(Duration::from_micros(200)); // it is slower than they are
+            receiver.recv_timeout(WATCHDOG).unwrap();
+        }
+        let waited = start.elapsed();
+        receiver.close();
+        assert!(come.is_finished() && waited < WATCHDOG / 6, "the newcomer had no turn in {waited:?}");
+        come.join().unwrap().unwrap();
+    });
+}
+
+#[proves("POS-13", "SHR-1")]
+#[test]
+fn a_sender_that_shares_a_queue_without_a_name_is_answered() {
+    let (name, own) = (Name::new("far"), Name::new("removed-own"));
+    let (receiver, sharing) = (bind(name.as_str()).unwrap(), bind(own.as_str()).unwrap());
+    own.remove();
+    let builder = Sender::builder().endpoint(&sharing.endpoint()).resume(WATCHDOG).wait(Duration::from_secs(5));
+    let sender = builder.connect(name.as_str()).unwrap();
+    sender.send("first").unwrap();
+    demand_message(&receiver.recv_timeout(WATCHDOG).unwrap(), 1, "first");
+    sender.flush_timeout(WATCHDOG).unwrap();
+    own.remove();
+    drop(receiver);
+    let receiver = bind(name.as_str()).unwrap();
+    sender.send_timeout("second", Duration::from_secs(5)).unwrap();
+    demand_message(&receiver.recv_timeout(WATCHDOG).unwrap(), 2, "second");
+}
+
+#[proves("POS-13", "CAL-4")]
+#[test]
+fn a_name_that_somebody_has_who_cannot_be_seen_is_not_waited_for() {
+    let name = Name::new("removed-and-unseen");
+    let receiver = bind(name.as_str()).unwrap();
+    name.remove();
+    let other = Raw::create(name.as_str()).unwrap();
+    assert!(other.lock(dead_pid(), Epoch::new(7).unwrap()));
+    let (start, mut longest) = (Instant::now(), Duration::ZERO);
+    while start.elapsed() < Duration::from_millis(2500) {
+        let call = Instant::now();
+        assert!(receiver.try_recv().is_err());
+        longest = longest.max(call.elapsed());
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(longest < Duration::from_millis(150), "a call that does not wait took {longest:?}");
+    name.remove();
+    drop(other);
+    until_it_is_back(&name);
 }
 
 /// Becomes a program that knows nothing of queues, and ends when the test says no more.

@@ -85,9 +85,28 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         }
         // LAM-3. Before the shell knows whether it may trust the greeting: whoever can write here can also join.
         self.clock.witness(stamp);
+        let reason = self.reason_to_refuse(&greeting);
+        match reason {
+            Some(RefusalReason::AskedOnly { .. }) => self.counters.pings += 1,
+            Some(_) => self.counters.refused += 1,
+            None => {}
+        }
+        Some(Arrival { greeting, refusal: reason.map(refusal) })
+    }
+
+    /// To be called before a greeting is answered later than when it came: others may have come meanwhile (GRT-5).
+    pub fn reconsider(&mut self, arrival: &mut Arrival) {
+        if arrival.refusal.is_none() && self.session_of(arrival.greeting.stream).is_none() {
+            arrival.refusal = self.reason_to_refuse(&arrival.greeting).map(refusal);
+            self.counters.refused += u64::from(arrival.refusal.is_some());
+        }
+    }
+
+    fn reason_to_refuse(&self, greeting: &Greeting) -> Option<RefusalReason> {
+        let asks_only = greeting.level.is_none();
         let (sessions, limit) = (self.sessions(), self.settings.max_sessions);
         let namespaces = [greeting.pid_namespace, self.settings.pid_namespace];
-        let reason = if asks_only && limit > 0 {
+        if asks_only && limit > 0 {
             Some(RefusalReason::AskedOnly { sessions: u32::try_from(sessions).unwrap_or(u32::MAX) }) // GRT-6
         } else if !(greeting.versions.0..=greeting.versions.1).contains(&wire::VERSION) {
             Some(RefusalReason::Version) // GRT-1
@@ -99,14 +118,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             Some(RefusalReason::TooManySessions { limit }) // GRT-5
         } else {
             None
-        };
-        match reason {
-            Some(RefusalReason::AskedOnly { .. }) => self.counters.pings += 1,
-            Some(_) => self.counters.refused += 1,
-            None => {}
         }
-        let refusal = reason.map(|reason| Refusal { reason, versions: (wire::VERSION, wire::VERSION) });
-        Some(Arrival { greeting, refusal })
     }
 
     /// How many sessions there are that somebody needs.
@@ -302,4 +314,8 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             incoming.discard();
         }
     }
+}
+
+fn refusal(reason: RefusalReason) -> Refusal {
+    Refusal { reason, versions: (wire::VERSION, wire::VERSION) }
 }
