@@ -4,7 +4,8 @@ use crate::{
     clock::Deadline,
     sync::{AtomicU32, Ordering},
 };
-use std::{thread, time::Duration};
+use nix::unistd::{SysconfVar, sysconf};
+use std::time::Duration;
 
 /// Longer than it takes to wake the peer: so two that begin to wait for each other asleep soon find each other awake.
 const DEFAULT: Duration = Duration::from_micros(50);
@@ -28,8 +29,9 @@ impl Spin {
     /// For `time`, by default [`DEFAULT`], or not at all where nobody can send while we look.
     pub(crate) fn new(time: Option<Duration>) -> Self {
         let time = time.unwrap_or_else(|| {
-            let alone = thread::available_parallelism().is_ok_and(|processors| processors.get() == 1);
-            if alone { Duration::ZERO } else { DEFAULT }
+            // Not those that this process may use: the peer may be on another one.
+            let processors = sysconf(SysconfVar::_NPROCESSORS_ONLN);
+            if processors == Ok(Some(1)) { Duration::ZERO } else { DEFAULT }
         });
         Self { time, misses: AtomicU32::new(0) }
     }
