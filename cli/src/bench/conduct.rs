@@ -31,8 +31,8 @@ pub(super) struct Conductor<'a> {
 /// So that all of many processes are waiting when it begins.
 const HEAD_START: Duration = Duration::from_millis(20);
 
-/// How long a pair has to become quiet.
-const SETTLING: Duration = Duration::from_millis(200);
+/// Until a pair that has nothing to do is at rest: for a second each watches by itself what the kernel can tell it of later.
+const SETTLING: Duration = Duration::from_millis(1500);
 
 /// The first guess of a count, and how much more the next may be.
 const FIRST_COUNT: u64 = 64;
