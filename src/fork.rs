@@ -5,7 +5,7 @@
 
 use crate::{
     clock,
-    sync::{AtomicU32, AtomicUsize, Ordering},
+    sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
 };
 use nix::libc;
 use std::{
@@ -19,7 +19,7 @@ use std::{
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 /// Whether the handler is there, at least once.
-static IS_WATCHED: AtomicU32 = AtomicU32::new(0);
+static IS_WATCHED: AtomicBool = AtomicBool::new(false);
 
 /// The descriptors that a child must not have, a bit for each. A table that needs no lock: at a fork another thread may hold any, and in the
 /// child nobody would release it. A process with more descriptors than this gives the rest to its children; the owner lock then lasts
@@ -46,14 +46,14 @@ impl From<Forked> for io::Error {
 impl Generation {
     /// Of this process, which from now on notices when it is forked.
     pub(crate) fn watched() -> io::Result<Self> {
-        if IS_WATCHED.load(Ordering::Acquire) == 0 {
+        if !IS_WATCHED.load(Ordering::Acquire) {
             // SAFETY: the handlers have the type that is wanted, and are there as long as the process. `in_child` does only what may be done
             // between a fork and an exec (see there). That two threads may come here at once only makes them run twice.
             let failure = unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
             if failure != 0 {
                 return Err(io::Error::from_raw_os_error(failure));
             }
-            IS_WATCHED.store(1, Ordering::Release);
+            IS_WATCHED.store(true, Ordering::Release);
         }
         Ok(Self::now())
     }
@@ -210,7 +210,7 @@ extern "C" fn in_child() {
 }
 
 /// Puts a descriptor that leads nowhere into the place of another, which it thereby closes (FRK-2). The place stays taken, so that whoever
-/// owns it, and closes it later, closes nobody else's.
+/// owns it, and closes it later, closes nobody else's; unless the system has not even room for a blank.
 fn blank(descriptor: RawFd) {
     // SAFETY: `eventfd`, `dup3` and `close` take no memory of ours, and are safe in a signal handler. The descriptor is open and owned by
     // this library, else its bit would not be set; it stays open under its number. The blank itself is nobody else's.

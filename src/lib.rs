@@ -32,7 +32,7 @@
 //! | [`SenderBuilder::level`] | [`Level::Delivered`] | what a flush waits for |
 //! | [`SenderBuilder::retain`] | 1 MiB | most unacknowledged bytes kept |
 //! | [`SenderBuilder::linger`], [`ReceiverBuilder::linger`] | 5 s | how long a drop waits for last words |
-//! | [`SenderBuilder::spin`], [`ReceiverBuilder::spin`] | 50 µs, 0 on a single core | how long to look before a sleep |
+//! | [`SenderBuilder::spin`], [`ReceiverBuilder::spin`] | 50 µs, 0 where there is one core | how long to look before a sleep |
 //! | [`SenderBuilder::resume`] | never | how long to wait for the next receiver when this one is gone |
 //! | [`SenderBuilder::endpoint`] | its own | whose inbox takes the acknowledgements |
 //! | [`SenderBuilder::typed`], [`ReceiverBuilder::typed`] | bytes | values of a type instead |

@@ -128,7 +128,7 @@ impl State {
             peers: BTreeMap::new(),
             blocked: BTreeSet::new(),
             next_look_after_blocked: Deadline::Now,
-            notices: Notices::new(Arc::clone(&epoll)),
+            notices: Notices::default(),
             unanswered: VecDeque::new(),
             next_answer: Deadline::Now,
             answer_wait: Duration::ZERO,

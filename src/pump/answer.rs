@@ -23,23 +23,18 @@ impl State {
         self.unanswered.retain(|(before, _)| before.greeting.stream != arrival.greeting.stream);
         let orphans = orphan.map_or(0..0, |place| place..place + 1);
         if let Err(error) = self.try_answer(&arrival, orphans) {
-            self.postpone(arrival, orphan.is_some(), Some(error));
-        }
-    }
-
-    /// GRT-10
-    fn postpone(&mut self, arrival: Arrival, is_orphans: bool, error: Option<io::Error>) {
-        let error_is_new = error.is_some();
-        if let Some(error) = error {
             let stream = arrival.greeting.stream;
             self.reports.add(move || {
                 tracing::warn!(target: "lamq", %stream, %error, "a sender that wants to join is not answered yet, it is tried again");
             });
-        }
-        if error_is_new {
             self.answer_wait = ANSWER_AGAIN;
             self.next_answer = Deadline::after(ANSWER_AGAIN);
+            self.postpone(arrival, orphan.is_some());
         }
+    }
+
+    /// GRT-10
+    fn postpone(&mut self, arrival: Arrival, is_orphans: bool) {
         if self.unanswered.len() == MAX_UNANSWERED {
             self.unanswered.pop_front();
             self.core.distrust();
@@ -60,7 +55,7 @@ impl State {
             // Which orphan it was is forgotten. There is one as a rule, and to have them longer than is needed does no harm.
             let orphans = if is_orphans { 0..self.orphans.len() } else { 0..0 };
             if self.try_answer(&arrival, orphans).is_err() {
-                self.postpone(arrival, is_orphans, None);
+                self.postpone(arrival, is_orphans);
             }
         }
         self.unanswered.len() < before

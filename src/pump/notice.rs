@@ -6,7 +6,7 @@
 //! we look once a second.
 
 use super::State;
-use crate::{clock::Deadline, link::retry, sync::Arc};
+use crate::{clock::Deadline, link::retry};
 use lamq_protocol::SessionId;
 use nix::{
     libc,
@@ -31,9 +31,8 @@ const ROUND_TICK: Duration = Duration::from_secs(1);
 const DOUBTS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];
 
 /// What is watched.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Notices {
-    epoll: Arc<Epoll>,
     /// Made for the first watch.
     inotify: Option<Inotify>,
     /// The inboxes of peers.
@@ -45,27 +44,15 @@ pub(super) struct Notices {
     own: Option<WatchDescriptor>,
     /// Sessions whose peers may be gone; how often they were looked at, and when to look next.
     doubts: BTreeMap<SessionId, (usize, Deadline)>,
-    next_round: Deadline,
+    /// `None` until there is something to look at.
+    next_round: Option<Deadline>,
 }
 
 impl Notices {
-    pub(super) fn new(epoll: Arc<Epoll>) -> Self {
-        Self {
-            epoll,
-            inotify: None,
-            peers: BTreeMap::new(),
-            blind: BTreeSet::new(),
-            keeps_name: false,
-            own: None,
-            doubts: BTreeMap::new(),
-            next_round: Deadline::Now,
-        }
-    }
-
-    fn watch(&mut self, queue: BorrowedFd<'_>, what: AddWatchFlags) -> Option<WatchDescriptor> {
+    fn watch(&mut self, epoll: &Epoll, queue: BorrowedFd<'_>, what: AddWatchFlags) -> Option<WatchDescriptor> {
         if self.inotify.is_none() {
             let inotify = retry(|| Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)).ok()?;
-            retry(|| self.epoll.add(&inotify, EpollEvent::new(EpollFlags::EPOLLIN, NOTICE))).ok()?;
+            retry(|| epoll.add(&inotify, EpollEvent::new(EpollFlags::EPOLLIN, NOTICE))).ok()?;
             self.inotify = Some(inotify);
         }
         // A second watch of one queue is the first one, which then tells more.
@@ -73,6 +60,12 @@ impl Notices {
         let path = format!("/proc/self/fd/{}", queue.as_raw_fd());
         let inotify = self.inotify.as_ref()?;
         retry(|| inotify.add_watch(path.as_str(), what)).ok()
+    }
+
+    fn unwatch_name(&mut self) {
+        if let Some(watch) = self.own.take() {
+            self.unwatch(watch);
+        }
     }
 
     fn unwatch(&self, watch: WatchDescriptor) {
@@ -110,7 +103,7 @@ impl Notices {
     /// There is something to look at in a while.
     fn begin_round(&mut self) {
         if !self.has_blind_spot() {
-            self.next_round = Deadline::after(ROUND_TICK);
+            self.next_round = Some(Deadline::after(ROUND_TICK));
         }
     }
 
@@ -127,17 +120,13 @@ impl State {
         }
         self.notices.begin_round();
         self.notices.keeps_name = true;
-        if let Some(watch) = self.notices.own.take() {
-            self.notices.unwatch(watch); // of the inbox before this one
-        }
+        self.notices.unwatch_name(); // of the inbox before this one
     }
 
     /// Gives the name up: nobody comes any more.
     pub(crate) fn give_up_name(&mut self) {
         self.notices.keeps_name = false;
-        if let Some(watch) = self.notices.own.take() {
-            self.notices.unwatch(watch);
-        }
+        self.notices.unwatch_name();
         if let Err(error) = self.mailbox.unlink() {
             self.reports.add(move || tracing::warn!(target: "lamq", %error, "cannot remove the queue"));
         }
@@ -165,11 +154,11 @@ impl State {
         if notices.is_name_unwatched()
             && let Some(queue) = self.mailbox.inbox.watchable()
         {
-            notices.own = notices.watch(queue, AddWatchFlags::IN_ATTRIB);
+            notices.own = notices.watch(&self.epoll, queue, AddWatchFlags::IN_ATTRIB);
         }
         for session in std::mem::take(&mut notices.blind) {
             let queue = self.peers.get(&session).and_then(|peer| peer.destination().watchable());
-            match queue.and_then(|queue| notices.watch(queue, AddWatchFlags::IN_CLOSE_WRITE)) {
+            match queue.and_then(|queue| notices.watch(&self.epoll, queue, AddWatchFlags::IN_CLOSE_WRITE)) {
                 Some(watch) => _ = notices.peers.insert(session, watch),
                 None => _ = notices.blind.insert(session),
             }
@@ -184,7 +173,7 @@ impl State {
     /// When to look next.
     pub(super) fn next_notice(&self) -> Option<Deadline> {
         let doubts = self.notices.doubts.values().map(|(_, at)| *at);
-        let round = self.notices.has_blind_spot().then_some(self.notices.next_round);
+        let round = self.notices.next_round.filter(|_| self.notices.has_blind_spot());
         doubts.chain(round).chain(self.next_name).min()
     }
 
@@ -194,10 +183,10 @@ impl State {
         if rang {
             self.notices.read();
         }
-        if self.notices.has_blind_spot() && self.notices.next_round.has_passed() {
+        if self.notices.has_blind_spot() && self.notices.next_round.is_some_and(Deadline::has_passed) {
             may_be_lost |= self.notices.is_name_unwatched();
             self.arm();
-            self.notices.next_round = Deadline::after(ROUND_TICK);
+            self.notices.next_round = Some(Deadline::after(ROUND_TICK));
         }
         let renamed = (may_be_lost || self.next_name.is_some()) && self.recover_name();
         self.resolve_doubts() || renamed

@@ -90,7 +90,10 @@ impl State {
         self.next_name = None;
         let mailbox = std::mem::replace(&mut self.mailbox, mailbox);
         self.keep_name();
-        self.orphans.push(Orphan { mailbox, sessions: self.peers.keys().copied().collect() });
+        // Those who had found one before this send there.
+        let elsewhere = |session: &&SessionId| self.orphans.iter().any(|orphan| orphan.sessions.contains(session));
+        let sessions = self.peers.keys().filter(|session| !elsewhere(session)).copied().collect();
+        self.orphans.push(Orphan { mailbox, sessions });
         Ok(())
     }
 

@@ -89,7 +89,9 @@ impl<'a> Sweep<'a> {
         if unmet.points() > 0 {
             print!("  not met:\n{unmet}");
         }
-        assert!(met.points() > unmet.points(), "too many points were not met");
+        // Of a few, chance may miss some.
+        let least = if is_complete() { 3 } else { 1 };
+        assert!(met.points() > least * unmet.points(), "too many points were not met");
     }
 }
 
