@@ -242,12 +242,13 @@ impl State {
             || self.core.staged().next().is_some()
     }
 
-    /// Whether something may come that is to be served: a greeting, or more acknowledgements than the inbox has room for, so that
-    /// the receiver could not say its last word.
+    /// Whether something may come that is to be served: a greeting, credit for what is accepted, or more acknowledgements than the
+    /// inbox has room for, so that the receiver could not say its last word.
     fn is_awaiting(&self) -> bool {
         self.part != Part::Sender
             || self.core.frames_kept() > FRAMES_UNWATCHED
             || self.core.owes_gap()
+            || self.core.awaits_credit()
             || self.may_ask()
             || self.may_seek()
             || self.core.wants_idly().next().is_some()

@@ -33,6 +33,22 @@ fn a_staged_message_leaves_without_a_further_call() {
     assert_eq!(receiver.stats().data_frames, 2);
 }
 
+/// The credit is served too for which it waits.
+#[proves("CAL-6", "CRD-7")]
+#[test]
+fn what_was_staged_ahead_of_its_credit_leaves_without_a_further_call() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).slots(3).bind("/ahead").unwrap(); // credit for one frame
+    let sender = Sender::builder().link(space).connect("/ahead").unwrap();
+    for number in 1_u8..=100 {
+        sender.try_send([number]).unwrap();
+    }
+    for number in 1..=100 {
+        assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), [number]);
+    }
+    assert!(receiver.stats().data_frames <= 3);
+}
+
 #[proves("CAL-6")]
 #[test]
 fn greetings_and_acknowledgements_are_served_for_a_silent_receiver() {

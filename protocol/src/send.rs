@@ -11,34 +11,12 @@ use std::collections::VecDeque;
 mod backlog;
 mod credit;
 mod flight;
+mod types;
 
 pub use backlog::Parcel;
 use credit::Spent;
 pub use credit::{NoRoom, Reservation};
-
-/// What a [`SendWindow`] is made for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SendSettings {
-    /// Message size of the receiver's inbox.
-    pub frame_size: usize,
-    /// At which level a frame is released (ACK-7).
-    pub level: Level,
-    /// The most bytes of unacknowledged frames to keep, give or take a record's entry in its frame (CRD-6).
-    pub retain: usize,
-    /// Whether the link may lose frames: then nothing counts as said until it is acknowledged.
-    pub lossy: bool,
-    /// Whether the session goes on with the next incarnation of a receiver that is gone (RSM-1).
-    pub resumes: bool,
-}
-
-/// How a message is accepted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Manner {
-    /// Its delivery is waited for: it is not staged, and the receiver tells of it at once (ACK-8).
-    pub awaited: bool,
-    /// What it uses up was set aside for it before.
-    pub reserved: Option<Reservation>,
-}
+pub use types::{Manner, SendSettings};
 
 /// Numbers, packs and keeps messages; spends credit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -120,7 +98,7 @@ impl SendWindow {
         let stamp = clock.now().next();
         let shape = Shape { gap: self.dropped, ..Shape::default() };
         let fits = self.open.as_ref().is_some_and(|open| open.fits(shape, body.len(), stamp));
-        self.check_room(body.len(), fits, paid)?;
+        self.check_room(body.len(), fits, paid, manner.awaited)?;
         clock.tick();
         self.accepted = self.accepted.next();
         self.dropped = 0;
@@ -205,10 +183,12 @@ impl SendWindow {
         })
     }
 
-    /// DAT-5: nothing to wait behind. DAT-6: full.
+    /// DAT-5: nothing to wait behind. DAT-6: full. What was begun ahead of the credit can as well become fuller (CRD-7), unless it
+    /// is the end of a long message.
     fn leave_if_due(&mut self, awaited: bool, behind: bool, next: Stamp) {
         let full = self.open.as_ref().is_some_and(|open| !open.fits(Shape::default(), 0, next));
-        if awaited || full || !behind {
+        let ahead = || !self.may_leave() && !self.open.as_ref().is_some_and(OpenFrame::starts_inside);
+        if awaited || full || !(behind || ahead()) {
             // DAT-7: what comes next is staged until this one is known to be received.
             self.seal(!full && !awaited);
         }
@@ -284,7 +264,7 @@ impl SendWindow {
         self.flight.release(&self.known, self.kept_until());
         self.feed();
         self.give_back_unwanted();
-        if !self.flight.is_behind() {
+        if !self.flight.is_behind() && self.may_leave() {
             self.seal(true); // DAT-7
         }
         Ok(news)
@@ -359,9 +339,19 @@ impl SendWindow {
         self.dropped > 0
     }
 
-    /// The first number of the staged frame.
+    /// The first number of the staged frame, if there is one that may leave.
     pub fn staged(&self) -> Option<Number> {
-        self.open.as_ref().map(OpenFrame::first)
+        self.open.as_ref().filter(|_| self.may_leave()).map(OpenFrame::first)
+    }
+
+    /// Whether there is a staged frame.
+    pub const fn is_staging(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether something can leave only when more credit has come.
+    pub const fn awaits_credit(&self) -> bool {
+        self.flight.has_waiting() || (self.open.is_some() && !self.may_leave())
     }
 
     /// Length of all frames that are not acknowledged (CRD-6).

@@ -108,7 +108,8 @@ impl Session {
 
     /// Sends a message within `timeout`, or however long it takes. Returns its number.
     pub(super) fn send(&self, body: &[u8], manner: Manner, timeout: Option<Duration>) -> Result<Number, SendFailure> {
-        let result = self.await_room(body.len(), timeout, |state| state.core.send(self.id, body, manner))?;
+        let result =
+            self.await_room(body.len(), timeout, manner.awaited, |state| state.core.send(self.id, body, manner))?;
         result.unwrap_or_else(|| Err(self.late()))
     }
 
@@ -125,7 +126,7 @@ impl Session {
 
     /// Sets room aside within `timeout`, or however long it takes.
     pub(super) fn reserve(&self, length: usize, timeout: Option<Duration>) -> Result<Reservation, SendFailure> {
-        let result = self.await_room(length, timeout, |state| state.core.reserve(self.id, length))?;
+        let result = self.await_room(length, timeout, false, |state| state.core.reserve(self.id, length))?;
         result.unwrap_or_else(|| Err(self.late()))
     }
 
@@ -134,11 +135,12 @@ impl Session {
         &self,
         length: usize,
         timeout: Option<Duration>,
+        awaited: bool,
         mut attempt: impl FnMut(&mut State) -> Result<R, SendRefused>,
     ) -> Result<Option<Result<R, SendFailure>>, Forked> {
         let mut attempt = |state: &mut State| {
             // An acknowledgement that is waiting may say that there is nothing to stage behind (DAT-5).
-            if state.core.outbound(self.id)?.window().staged().is_none() {
+            if !state.core.outbound(self.id)?.window().is_staging() {
                 state.step();
             }
             let result = attempt(state);
@@ -163,7 +165,7 @@ impl Session {
         let result = self.driver.wait(deadline, |state| {
             state.step();
             attempt(state).or_else(|| {
-                comes_first |= state.core.await_room(self.id, length); // LRG-3
+                comes_first |= state.core.await_room(self.id, length, awaited); // LRG-3
                 // Whoever waits for credit sends what is staged, and asks to be told.
                 state.core.with_outbound(self.id, Outbound::flush);
                 state.transmit(false);

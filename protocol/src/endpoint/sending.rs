@@ -113,8 +113,8 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     }
 
     /// Somebody waits for room for a message of this length, see [`SendWindow::await_room`](crate::send::SendWindow::await_room).
-    pub fn await_room(&mut self, session: SessionId, length: usize) -> bool {
-        self.outbound.get_mut(&session).is_some_and(|outbound| outbound.window_mut().await_room(length))
+    pub fn await_room(&mut self, session: SessionId, length: usize, awaited: bool) -> bool {
+        self.outbound.get_mut(&session).is_some_and(|outbound| outbound.window_mut().await_room(length, awaited))
     }
 
     /// Whoever waited has got the room, or gives up.
@@ -162,7 +162,12 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         }
     }
 
-    /// The sessions that stage a frame, and the first number in it: one that is still the same a while later has waited long
+    /// Whether there is something that can leave only when more credit has come.
+    pub fn awaits_credit(&self) -> bool {
+        self.outbound.values().any(|outbound| outbound.ended().is_none() && outbound.window().awaits_credit())
+    }
+
+    /// The sessions that stage a frame that may leave, and the first number in it: one that is still the same a while later has waited long
     /// enough, see [`Outbound::handle_stage_timeout`].
     pub fn staged(&self) -> impl Iterator<Item = (SessionId, Number)> {
         self.outbound.iter().filter_map(|(id, outbound)| Some((*id, outbound.window().staged()?)))

@@ -52,7 +52,7 @@ pub(super) struct Spent {
     pub(super) given_back: u64,
     /// The frame credit when it last did not suffice.
     lacked: Option<u64>,
-    /// Somebody waits for room for a message of this length, which is longer than a frame.
+    /// Somebody waits for room for a message of this length, and nobody else may take it.
     large: Option<usize>,
 }
 
@@ -78,7 +78,7 @@ impl SendWindow {
     pub fn has_room(&self, length: usize, clock: &Clock) -> bool {
         let shape = Shape { gap: self.dropped, ..Shape::default() };
         let fits = self.open.as_ref().is_some_and(|open| open.fits(shape, length, clock.now().next()));
-        self.has_credit(length, fits, false)
+        self.has_credit(length, fits, false, false)
     }
 
     /// Sets room aside for a message of up to `length` bytes.
@@ -86,7 +86,7 @@ impl SendWindow {
     /// # Errors
     /// [`NoRoom`]
     pub fn reserve(&mut self, length: usize) -> Result<Reservation, NoRoom> {
-        self.check_room(length, false, false)?;
+        self.check_room(length, false, false, false)?;
         self.spent.reserved.0 += 1;
         self.spent.reserved.1 += length as u64;
         self.spend(0);
@@ -100,10 +100,11 @@ impl SendWindow {
     }
 
     /// Somebody waits for room for a message of this length. While it is longer than a frame no shorter one takes the credit
-    /// that comes, or the long one would wait for ever (LRG-3). Returns whether that is so; then [`end_wait`](Self::end_wait)
-    /// must follow.
-    pub fn await_room(&mut self, length: usize) -> bool {
-        if self.spent.large.is_none() && length > record_limit(self.settings.frame_size) {
+    /// that comes, or the long one would wait for ever (LRG-3); nor while its delivery is `awaited`, for which no frame is begun
+    /// ahead of the credit. Returns whether that is so; then [`end_wait`](Self::end_wait) must follow.
+    pub fn await_room(&mut self, length: usize, awaited: bool) -> bool {
+        let overtaken = length > record_limit(self.settings.frame_size) || (awaited && self.ahead() > 0);
+        if self.spent.large.is_none() && overtaken {
             self.spent.large = Some(length);
         }
         self.spent.large == Some(length)
@@ -162,11 +163,11 @@ impl SendWindow {
         Ok(paid)
     }
 
-    pub(super) fn check_room(&mut self, length: usize, fits: bool, paid: bool) -> Result<(), NoRoom> {
+    pub(super) fn check_room(&mut self, length: usize, fits: bool, paid: bool, awaited: bool) -> Result<(), NoRoom> {
         if self.session.is_some() && length > self.max_message {
             return Err(NoRoom::TooLong { length, limit: self.max_message });
         }
-        if self.has_credit(length, fits, paid) {
+        if self.has_credit(length, fits, paid, awaited) {
             return Ok(());
         }
         if self.backlog.is_empty() {
@@ -193,7 +194,7 @@ impl SendWindow {
         }
     }
 
-    fn has_credit(&self, length: usize, fits: bool, paid: bool) -> bool {
+    fn has_credit(&self, length: usize, fits: bool, paid: bool, awaited: bool) -> bool {
         // WEL-1. CRD-1: what is staged has been paid for. CRD-2.
         let welcomed = self.session.is_some();
         let bytes = self.spent.bytes.saturating_add(self.spent.reserved.1).saturating_add(length as u64);
@@ -203,7 +204,8 @@ impl SendWindow {
         let memory = kept == 0 || kept.saturating_add(length) <= self.settings.retain;
         let first = paid || self.spent.large.is_none_or(|large| large == length); // LRG-3
         let turn = self.backlog.is_empty(); // what is to be sent again comes first
-        welcomed && turn && first && bytes <= self.known.byte_credit && (paid || (memory && self.has_frame(fits)))
+        let frame = if awaited { self.has_frame(fits) } else { self.can_stage(fits) };
+        welcomed && turn && first && bytes <= self.known.byte_credit && (paid || (memory && frame))
     }
 
     /// Whether a message that was accepted before can be sent again; if it never can before it is asked for, it is.
@@ -221,8 +223,29 @@ impl SendWindow {
         self.ask_for(length);
     }
 
-    /// Whether a frame can be begun, or need not.
+    /// Whether there is credit for the frame that the next record goes into, the staged one if it `fits` there.
     pub(super) const fn has_frame(&self, fits: bool) -> bool {
-        fits || (self.session.is_some() && self.spent.frames + self.spent.reserved.0 < self.known.frame_credit)
+        if fits { self.may_leave() } else { self.has_frames(0) }
+    }
+
+    /// Whether the next record can be staged: one frame may be begun ahead of the credit, to be full when it comes (CRD-7).
+    const fn can_stage(&self, fits: bool) -> bool {
+        fits || self.has_frames(self.ahead())
+    }
+
+    /// Whether a frame can be begun with so many frames more than were granted.
+    const fn has_frames(&self, more: u64) -> bool {
+        let begun = self.spent.frames + self.spent.reserved.0;
+        self.session.is_some() && begun < self.known.frame_credit.saturating_add(more)
+    }
+
+    /// How many frames may be begun ahead of the credit. What a receiver without capacity has not asked for is not accepted.
+    const fn ahead(&self) -> u64 {
+        if self.rendezvous { 0 } else { 1 }
+    }
+
+    /// Whether there is credit for the staged frame, the last that was begun (CRD-1).
+    pub(super) const fn may_leave(&self) -> bool {
+        self.spent.frames <= self.known.frame_credit
     }
 }

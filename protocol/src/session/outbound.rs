@@ -212,9 +212,11 @@ impl Outbound {
         self.window.seal(true);
     }
 
-    /// Closes the staged frame because it has waited long enough.
+    /// Closes the staged frame because it has waited long enough. One that may not leave yet can as well become fuller.
     pub fn handle_stage_timeout(&mut self) {
-        self.window.seal(false);
+        if self.window.staged().is_some() {
+            self.window.seal(false);
+        }
     }
 
     /// No more messages: a close follows the last one (CLO-1), or the welcome, should it still come.

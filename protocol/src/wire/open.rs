@@ -45,6 +45,8 @@ pub struct OpenFrame {
     first_stamp: Stamp,
     last_stamp: Stamp,
     count: u16,
+    /// Whether the first record is not the first piece of its message.
+    starts_inside: bool,
     /// Whether the last record is not the last piece of its message.
     ends_inside: bool,
     awaits: bool,
@@ -67,6 +69,7 @@ impl OpenFrame {
             first_stamp: stamp,
             last_stamp: stamp,
             count: 0,
+            starts_inside: false,
             ends_inside: false,
             awaits: false,
         }
@@ -112,7 +115,7 @@ impl OpenFrame {
         }
         let number = self.next.after(shape.gap);
         if self.count == 0 {
-            (self.first, self.first_stamp) = (number, stamp);
+            (self.first, self.first_stamp, self.starts_inside) = (number, stamp, shape.rest);
         }
         self.bytes.extend_from_slice(body);
         self.next = number.next();
@@ -139,6 +142,11 @@ impl OpenFrame {
     /// Number of the last message that ends in this frame or before it.
     pub const fn last_whole(&self) -> Number {
         if self.ends_inside { self.last().before() } else { self.last() }
+    }
+
+    /// Whether the first record is not the first piece of its message.
+    pub const fn starts_inside(&self) -> bool {
+        self.starts_inside
     }
 
     /// Length of the frame, were it finished now.

@@ -8,21 +8,22 @@ use crate::{
 use lamq_protocol::{
     Level,
     endpoint::SendRefused,
-    send::{NoRoom, SendSettings},
+    send::{Manner, NoRoom, SendSettings},
+    wire::Terms,
 };
 use lamq_proves::proves;
 
 #[proves("NUM-1", "NUM-2", "LIM-1")]
 #[test]
 fn accepted_messages_are_numbered_in_order_and_refused_ones_use_no_number() {
-    let mut bench = Bench::open(Level::Delivered, 1, 900);
+    let mut bench = Bench::open(Level::Delivered, 1, 1);
     assert_eq!(bench.push(1), Ok(1));
     let before = (bench.window.clone(), bench.clock.clone());
     assert_eq!(bench.push(5001), Err(NoRoom::TooLong { length: 5001, limit: 5000 }));
     assert_eq!((bench.window.clone(), bench.clock.clone()), before, "as if nothing had been asked for");
     let what_counts = |bench: &Bench| (bench.window.accepted(), bench.window.bytes_kept(), bench.clock.now());
     let before = what_counts(&bench);
-    assert_eq!(bench.push(1), Err(NoRoom::Credit), "one frame was granted");
+    assert_eq!(bench.push(1), Err(NoRoom::Credit), "one byte was granted");
     assert_eq!(what_counts(&bench), before);
     bench.window.acknowledge(&acknowledgement(0, [0, 0, 0, 3, 900])).unwrap();
     assert_eq!([bench.push(1), bench.push(452)], [Ok(2), Ok(3)]);
@@ -59,20 +60,59 @@ fn no_data_leaves_before_the_welcome_not_even_on_an_early_acknowledgement() {
     assert_eq!(credit, 100, "what was granted early is not taken back by the welcome");
 }
 
-#[proves("CRD-1")]
+#[proves("CRD-1", "CRD-7")]
 #[test]
-fn a_frame_is_begun_only_with_credit_for_it() {
-    let mut bench = Bench::open(Level::Delivered, 2, PLENTY);
+fn one_frame_is_begun_ahead_of_its_credit_and_leaves_with_it() {
+    let mut bench = Bench::open(Level::Delivered, 1, PLENTY);
     assert_eq!(bench.push(300), Ok(1));
     assert_eq!(bench.push(300), Ok(2));
     assert_eq!(bench.push(300), Err(NoRoom::Credit), "it would begin a third frame");
-    assert!(!bench.window.has_room(300, &bench.clock));
-    assert_eq!(bench.push(100), Ok(3), "the second frame is paid for");
+    assert!(!bench.window.has_room(300, &bench.clock) && bench.window.has_room(100, &bench.clock));
+    assert_eq!(bench.push(50), Ok(3), "there is room in the second");
+    assert_eq!(bench.transmit(), [(1, 1)]);
+    assert_eq!(bench.window.staged(), None, "no time-out makes it leave");
+    assert!(bench.window.is_staging() && bench.window.awaits_credit());
+    bench.hear([1, 0, 0, 1, PLENTY]);
+    assert_eq!((bench.transmit(), bench.push(50)), (vec![], Ok(4)), "nothing is before it, but there is no credit");
+    bench.hear([1, 1, 0, 2, PLENTY]);
+    assert_eq!(bench.transmit(), [(2, 4)]);
+    assert!(!bench.window.awaits_credit());
+    assert_eq!(bench.push(0), Ok(5), "the next one ahead");
     bench.window.seal(false);
     assert_eq!(bench.push(0), Err(NoRoom::Credit));
-    assert_eq!(bench.transmit(), [(1, 1), (2, 3)]);
-    bench.window.acknowledge(&acknowledgement(0, [0, 0, 0, 3, PLENTY])).unwrap();
-    assert_eq!(bench.push(0), Ok(4));
+    assert_eq!(bench.transmit(), []);
+}
+
+#[proves("CRD-7")]
+#[test]
+fn no_frame_is_begun_ahead_for_a_receiver_without_capacity() {
+    let mut bench = Bench::open(Level::Delivered, 1, PLENTY);
+    bench.window.open(session(), &Terms { rendezvous: true, ..terms(1, PLENTY) });
+    assert_eq!(bench.push(300), Ok(1));
+    assert_eq!(bench.push(0), Err(NoRoom::Credit));
+    assert!(bench.window.reserve(0).is_err() && !bench.window.has_room(0, &bench.clock));
+}
+
+#[proves("CRD-7")]
+#[test]
+fn what_is_waited_for_is_not_staged_ahead_and_nobody_overtakes_it() {
+    let awaited = Manner { awaited: true, ..Manner::default() };
+    let mut bench = Bench::open(Level::Delivered, 1, PLENTY);
+    assert_eq!(bench.push(1), Ok(1));
+    assert_eq!(bench.push_as(1, awaited), Err(NoRoom::Credit), "it would begin a frame");
+    assert_eq!(bench.push(1), Ok(2));
+    assert_eq!(bench.push_as(1, awaited), Err(NoRoom::Credit), "it would join one that may not leave");
+    assert!(bench.window.await_room(1, true));
+    assert_eq!(bench.push(2), Err(NoRoom::Credit), "somebody else waits");
+    assert_eq!(bench.transmit(), [(1, 1)]);
+    bench.hear([1, 0, 0, 2, PLENTY]);
+    assert_eq!(bench.push_as(1, awaited), Err(NoRoom::Credit), "the credit is for what was staged before");
+    assert_eq!(bench.transmit(), [(2, 2)]);
+    bench.hear([2, 0, 0, 3, PLENTY]);
+    assert_eq!(bench.push_as(1, awaited), Ok(3));
+    bench.window.end_wait(1);
+    assert_eq!(bench.transmit(), [(3, 3)]);
+    assert_eq!(bench.push(2), Ok(4));
 }
 
 #[proves("CRD-2")]

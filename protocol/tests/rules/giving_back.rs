@@ -40,7 +40,7 @@ fn has(net: &Net, index: usize, length: usize) -> bool {
 fn wait(net: &mut Net, index: usize, length: usize) {
     assert_eq!(net.send(index, vec![0; length]), NO_ROOM);
     let session = net.senders[index].session;
-    assert!(net.senders[index].node.core.await_room(session, length));
+    assert!(net.senders[index].node.core.await_room(session, length, false));
     net.pump();
 }
 
@@ -175,7 +175,7 @@ proptest! {
                 2 if net.send(index, vec![0; length]) == NO_ROOM => {
                     let session = net.senders[index].session;
                     let core = &mut net.senders[index].node.core;
-                    if core.await_room(session, length) {
+                    if core.await_room(session, length, false) {
                         net.pump();
                         net.senders[index].node.core.end_wait(session, length);
                     }

@@ -168,14 +168,14 @@ fn while_a_long_message_is_waited_for_no_short_one_takes_its_credit() {
     let mut bench = Bench::open(Level::Delivered, PLENTY, 1000);
     assert_eq!(bench.push(2000), Err(NoRoom::Credit));
     assert_eq!(bench.push(1), Ok(1), "nobody waits");
-    bench.window.await_room(2000);
+    bench.window.await_room(2000, false);
     assert_eq!(bench.push(1), Err(NoRoom::Credit));
     assert_eq!(bench.window.reserve(1), Err(NoRoom::Credit));
     bench.window.end_wait(1999);
     assert_eq!(bench.push(1), Err(NoRoom::Credit), "another one");
     bench.window.end_wait(2000);
     assert_eq!(bench.push(1), Ok(2));
-    bench.window.await_room(452);
+    bench.window.await_room(452, false);
     assert_eq!(bench.push(1), Ok(3), "one that fits into a frame can wait with the others");
 }
 

@@ -168,7 +168,7 @@ fn each_frame_of_a_session_may_be_the_one_that_is_lost() {
 #[proves("RTX-2")]
 #[test]
 fn lost_credit_and_a_lost_refusal_are_asked_for() {
-    let mut net = Net::greeted(Setup { lossy: true, slots: 3, ..Setup::default() });
+    let mut net = Net::greeted(Setup { lossy: true, window: 3, ..Setup::default() });
     net.send(0, "one").unwrap();
     assert!(net.send(0, "two").is_err());
     net.senders[0].node.inbox.fates.extend([Fate::Lose; 4]);

@@ -20,12 +20,16 @@ fn with(reserved: Reservation) -> Manner {
 #[proves("CRD-1", "CRD-2", "NUM-1")]
 #[test]
 fn what_is_reserved_nobody_else_can_take_and_it_has_no_number() {
-    let mut by_frames = Bench::open(Level::Delivered, 3, PLENTY);
+    let mut by_frames = Bench::open(Level::Delivered, 2, PLENTY);
     let first = by_frames.window.reserve(100).unwrap();
     let second = by_frames.window.reserve(0).unwrap();
     assert_eq!(first.length(), 100);
     assert_eq!(by_frames.push(452), Ok(1), "number 1 is still free");
-    assert_eq!(by_frames.push(0), Err(NoRoom::Credit), "the other two of three frames are reserved");
+    assert_eq!(
+        by_frames.push(0),
+        Err(NoRoom::Credit),
+        "the other two of three frames, one ahead of its credit, are reserved"
+    );
     assert_eq!(by_frames.window.reserve(0), Err(NoRoom::Credit));
     assert!(!by_frames.window.has_room(0, &by_frames.clock));
     assert_eq!(by_frames.push_as(100, with(first)), Ok(2));
@@ -77,10 +81,10 @@ fn a_reservation_holds_also_when_a_long_message_has_used_up_all_frames() {
 fn what_is_given_back_others_can_take() {
     let mut bench = Bench::open(Level::Delivered, 1, 100);
     let reserved = bench.window.reserve(100).unwrap();
-    assert_eq!(bench.push(0), Err(NoRoom::Credit));
+    assert_eq!(bench.push(1), Err(NoRoom::Credit));
     bench.window.give_back(reserved);
     assert_eq!(bench.push(100), Ok(1));
-    assert_eq!(bench.window.reserve(0), Err(NoRoom::Credit));
+    assert_eq!(bench.window.reserve(1), Err(NoRoom::Credit));
 }
 
 #[proves("LIM-1", "NUM-2")]
@@ -103,18 +107,18 @@ fn a_longer_message_than_reserved_is_refused_and_a_shorter_one_gives_the_rest_ba
 fn what_is_reserved_goes_before_a_long_message_that_waits() {
     let mut bench = Bench::open(Level::Delivered, 9, 1000);
     let reserved = bench.window.reserve(300).unwrap();
-    bench.window.await_room(900);
+    bench.window.await_room(900, false);
     assert_eq!(bench.push(1), Err(NoRoom::Credit));
     assert_eq!(bench.push_as(300, with(reserved)), Ok(1));
 }
 
 #[test]
 fn a_reservation_at_an_endpoint_is_as_one_at_a_window() {
-    let mut net = Net::greeted(Setup { slots: 3, ..Setup::default() });
+    let mut net = Net::greeted(Setup { window: 10, ..Setup::default() });
     let session = net.senders[0].session;
     let core = &mut net.senders[0].node.core;
     let reserved = core.reserve(session, 10).unwrap();
-    assert_eq!(core.reserve(session, 10), Err(SendRefused::NoRoom(NoRoom::Credit)), "one frame");
+    assert_eq!(core.reserve(session, 10), Err(SendRefused::NoRoom(NoRoom::Credit)), "ten bytes");
     assert!(!core.has_room(session, 1));
     core.give_back(session, reserved);
     let reserved = core.reserve(session, 10).unwrap();

@@ -219,7 +219,7 @@ proptest! {
                 if accepted {
                     core.end_wait(session, length);
                 } else {
-                    core.await_room(session, length);
+                    core.await_room(session, length, false);
                 }
                 sent[index] += usize::from(accepted);
                 net.stage_timeout(index);

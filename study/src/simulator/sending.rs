@@ -241,7 +241,7 @@ impl Sending {
         match self.attempt(shell, around, wanted.length, wanted.awaited, None) {
             Attempt::NoRoom if is_late => self.drop_message(shell, around, &wanted),
             Attempt::NoRoom => {
-                wanted.comes_first |= shell.core.await_room(self.session, wanted.length); // LRG-3
+                wanted.comes_first |= shell.core.await_room(self.session, wanted.length, wanted.awaited); // LRG-3
                 shell.core.with_outbound(self.session, Outbound::flush);
                 shell.transmit(around, false);
                 self.doing = Doing::Finding(wanted);
@@ -272,7 +272,7 @@ impl Sending {
         let outbound = shell.core.outbound(self.session);
         let Some(accepted) = outbound.map(|outbound| outbound.window().accepted()) else { return Attempt::Ended };
         // An acknowledgement that is waiting may say that there is nothing to stage behind (DAT-5).
-        if shell.core.staged().next().is_none() {
+        if !shell.core.outbound(self.session).is_some_and(|outbound| outbound.window().is_staging()) {
             shell.step(around);
         }
         let content = body(self.place, accepted.next().get(), length);

@@ -248,6 +248,7 @@ impl Shell {
         self.place == RECEIVER
             || self.core.frames_kept() > FRAMES_UNWATCHED
             || self.core.owes_gap()
+            || self.core.awaits_credit()
             || may_ask()
             || wants()
     }

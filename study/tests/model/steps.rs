@@ -134,7 +134,7 @@ impl Setup {
             (core.wants_idle_transmit(), Step::Transmit(Who::Sender(index))),
             (is_staged, Step::StageTimeout(index)),
             (self.may_ask(world, index) && world.timeouts == 0, Step::AnswerTimeout(index)),
-            (is_staged, Step::Flush(index)),
+            (is(|outbound| outbound.window().is_staging()), Step::Flush(index)),
             (is_open && sender.accepted.get() < self.messages, Step::Send(index)),
             // Who gives up before it is welcomed has nothing to close: to the receiver that is a death.
             (is_open, Step::Close(index)),
