@@ -302,7 +302,7 @@ impl State {
             }
             let mut buffer = self.pool.take();
             let mailbox = orphan.map_or(&mut self.mailbox, |place| &mut self.orphans[place].mailbox);
-            match mailbox.inbox.try_recv(&mut buffer) {
+            match mailbox.inbox.try_recv(buffer.bytes_mut()) {
                 Ok(Some(length)) => {
                     came = true;
                     let frame = self.pool.share(buffer, length);

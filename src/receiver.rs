@@ -69,6 +69,9 @@ impl Receiver {
 
     /// The next message; waits as long as it takes.
     ///
+    /// It shares the buffer of its frame, which is used again when the last message in it is dropped: a receiver whose application does
+    /// not keep its messages allocates nothing after a while, but for those that are longer than a frame.
+    ///
     /// # Errors
     /// [`RecvError`] with [`ReceiverBuilder::end_with_last_sender`], and after [`close`](Self::close).
     pub fn recv(&self) -> Result<Message, RecvError> {

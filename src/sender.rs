@@ -106,6 +106,8 @@ impl Sender {
     /// Sends a message; waits for credit as long as it takes, and, if the receiver has no
     /// [capacity](crate::ReceiverBuilder::rendezvous), until its application has been handed the message (RDV-2). Returns its number.
     ///
+    /// The message is copied into a frame whose buffer was used before: a sender that has been busy for a while allocates nothing.
+    ///
     /// # Errors
     /// [`SendError`] with the message: it is too long, or the session is over, also when the receiver dies meanwhile;
     /// [`SendFailure::Unknown`] if that happened while it was handed over.

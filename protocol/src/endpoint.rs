@@ -8,6 +8,7 @@ use crate::{
     session::{Inbound, Outbound, Peer},
     wire::{Back, Greeting, Priority, Terms, Welcome},
 };
+use core::ops::Bound;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 mod counters;
@@ -220,9 +221,12 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let mut blocked = Vec::new();
         self.grant_large();
         let share = if self.inbound.is_empty() { 0 } else { self.share(self.active_sessions()) };
-        let touched = core::mem::take(&mut self.touched);
         self.fresh = false;
-        for session in touched {
+        let mut place = Bound::Unbounded;
+        // One by one: a set that is taken as a whole needs new memory for the next session that is touched.
+        while let Some(&session) = self.touched.range((place, Bound::Unbounded)).next() {
+            place = Bound::Excluded(session);
+            let mut stays = false;
             let mut offer = |priority, frame: &[u8]| link(session, priority, frame);
             let (mut left, mut is_removed) = (true, false);
             if let Some(Incoming { session: inbound, .. }) = self.inbound.get_mut(&session) {
@@ -230,8 +234,8 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
                 if inbound.is_finished() {
                     self.inbound.remove(&session);
                     is_removed = true;
-                } else if inbound.due(share, true).is_some() {
-                    self.touched.insert(session);
+                } else {
+                    stays = inbound.due(share, true).is_some();
                 }
             }
             let mut is_over = is_removed;
@@ -246,8 +250,9 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
                 self.ended.push_back(session);
             }
             if !left {
-                self.touched.insert(session);
                 blocked.push(session);
+            } else if !stays {
+                self.touched.remove(&session);
             }
         }
         blocked

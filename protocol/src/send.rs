@@ -179,7 +179,7 @@ impl SendWindow {
         let Self { open, flight, spent, settings, .. } = self;
         open.get_or_insert_with(|| {
             spent.frames += 1;
-            OpenFrame::new(flight.buffer(), settings.frame_size, next)
+            flight.begin(settings.frame_size, next)
         })
     }
 
@@ -198,7 +198,7 @@ impl SendWindow {
     pub fn seal(&mut self, solicit: bool) {
         if let (Some(session), Some(open)) = (self.session, self.open.take()) {
             let (last, whole) = (open.last(), open.last_whole());
-            let bytes = open.seal(session, self.flight.next(), solicit);
+            let bytes = open.seal_and_leave(session, self.flight.next(), solicit, &mut self.flight.spare_index);
             self.flight.add(Kept::new(bytes, last, whole, false));
         }
     }

@@ -45,10 +45,20 @@ struct MemoryQueue {
 struct Frames {
     ordered: VecDeque<Vec<u8>>,
     urgent: VecDeque<Vec<u8>>,
+    /// Buffers of frames that were taken, for others; no more than there are slots.
+    spare: Vec<Vec<u8>>,
     owner_gone: bool,
 }
 
 impl Frames {
+    /// A copy of `frame`, in a buffer that was used before if possible.
+    fn copy(&mut self, frame: &[u8]) -> Vec<u8> {
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.clear();
+        buffer.extend_from_slice(frame);
+        buffer
+    }
+
     fn len(&self) -> usize {
         self.ordered.len() + self.urgent.len()
     }
@@ -105,8 +115,10 @@ impl Inbox for MemoryInbox {
         if frames.len() == 0 {
             self.queue.readable.read()?;
         }
-        buffer[..frame.len()].copy_from_slice(&frame);
-        Ok(Some(frame.len()))
+        let length = frame.len();
+        buffer[..length].copy_from_slice(&frame);
+        frames.spare.push(frame);
+        Ok(Some(length))
     }
 
     fn geometry(&self) -> Geometry {
@@ -160,9 +172,10 @@ impl Outbox for MemoryOutbox {
         if frames.len() == queue.geometry.slots {
             return Ok(false);
         }
+        let copy = frames.copy(frame);
         match priority {
-            Priority::Ordered => frames.ordered.push_back(frame.to_vec()),
-            Priority::Urgent => frames.urgent.push_back(frame.to_vec()),
+            Priority::Ordered => frames.ordered.push_back(copy),
+            Priority::Urgent => frames.urgent.push_back(copy),
         }
         if frames.len() == 1 {
             queue.readable.write(1)?;

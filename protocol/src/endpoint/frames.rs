@@ -220,7 +220,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         if let Some(incoming) = self.inbound.get_mut(&session).filter(|_| taken.count > 0) {
             incoming.active = self.frames_seen + ACTIVE_FRAMES;
         }
-        for data in taken.frames {
+        for data in taken.frame.into_iter().chain(taken.frames) {
             let cursor = data.cursor();
             self.ready.push_back(Ready::Frame(session, data, cursor)); // PRO-4
         }

@@ -55,7 +55,9 @@ pub(super) enum Outcome<B> {
 pub(super) struct Taken<B> {
     /// How many data frames.
     pub(super) count: u64,
-    /// Those of them in which something is to be handed out.
+    /// The first of them in which something is to be handed out: as a rule there are no others.
+    pub(super) frame: Option<DataFrame<B>>,
+    /// The others.
     pub(super) frames: Vec<DataFrame<B>>,
     /// What became of the session behind them.
     pub(super) then: Then,
@@ -95,7 +97,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Incoming<B> {
             Verdict::Duplicate => return Ok(Outcome::Duplicate),
             Verdict::TooEarly => return Ok(Outcome::Dropped),
         }
-        let mut taken = Taken { count: 0, frames: Vec::new(), then: Then::GoesOn };
+        let mut taken = Taken { count: 0, frame: None, frames: Vec::new(), then: Then::GoesOn };
         let mut next = Some(placed);
         while let Some(placed) = next {
             let result = match placed {
@@ -118,6 +120,8 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Incoming<B> {
         self.assemble(&data);
         if data.is_inside() {
             self.session.release_frame(); // its bytes were copied
+        } else if taken.frame.is_none() {
+            taken.frame = Some(data);
         } else {
             taken.frames.push(data);
         }

@@ -172,7 +172,8 @@ impl Greeting {
             put(&mut bytes, greeting::MAX_MESSAGE, terms.max_message.to_le_bytes());
         }
         bytes[greeting::NAME..].copy_from_slice(&self.inbox);
-        finish(bytes, Kind::Greeting, None, stamp)
+        finish(&mut bytes, Kind::Greeting, None, stamp);
+        bytes
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
@@ -250,7 +251,8 @@ impl Welcome {
             bytes[Self::BACK_LEVEL] = level_byte(Some(back.level));
             put(&mut bytes, Self::BACK_INDEX, back.index.to_le_bytes());
         }
-        finish(bytes, Kind::Welcome, Some(session), stamp)
+        finish(&mut bytes, Kind::Welcome, Some(session), stamp);
+        bytes
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
@@ -297,7 +299,8 @@ impl Refusal {
         bytes[Self::VERSION_MIN] = self.versions.0;
         bytes[Self::VERSION_MAX] = self.versions.1;
         put(&mut bytes, Self::DETAIL, detail.to_le_bytes());
-        finish(bytes, Kind::Refusal, Some(session), stamp)
+        finish(&mut bytes, Kind::Refusal, Some(session), stamp);
+        bytes
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
@@ -334,11 +337,10 @@ const fn level_of(byte: u8) -> Result<Option<Level>, Fault> {
     })
 }
 
-pub(super) fn finish(mut bytes: Vec<u8>, kind: Kind, session: Option<SessionId>, stamp: Stamp) -> Vec<u8> {
-    Header { kind, session, stamp }.encode(&mut bytes);
+pub(super) fn finish(bytes: &mut [u8], kind: Kind, session: Option<SessionId>, stamp: Stamp) {
+    Header { kind, session, stamp }.encode(bytes);
     let end = bytes.len();
-    header::seal(&mut bytes, end..end);
-    bytes
+    header::seal(bytes, end..end);
 }
 
 /// Length and check of a frame of fixed length.

@@ -75,6 +75,13 @@ impl OpenFrame {
         }
     }
 
+    /// The same, with its index built in a buffer of its own.
+    #[must_use]
+    pub fn with_index(self, mut index: Vec<u8>) -> Self {
+        index.clear();
+        Self { index, ..self }
+    }
+
     /// How many bytes a further record can have; `None` if there is no room for one.
     pub fn room(&self, shape: Shape, stamp: Stamp) -> Option<usize> {
         if usize::from(self.count) == MAX_RECORDS || self.ends_inside || (shape.rest && self.count > 0) {
@@ -158,7 +165,21 @@ impl OpenFrame {
     ///
     /// # Panics
     /// When the bodies are longer than 4 GiB, which none that fitted are.
-    pub fn seal(mut self, session: SessionId, frame: FrameNumber, solicit: bool) -> Vec<u8> {
+    pub fn seal(self, session: SessionId, frame: FrameNumber, solicit: bool) -> Vec<u8> {
+        self.seal_and_leave(session, frame, solicit, &mut Vec::new())
+    }
+
+    /// As [`seal`](Self::seal); leaves the buffer of the index there, for the next frame.
+    ///
+    /// # Panics
+    /// As [`seal`](Self::seal).
+    pub fn seal_and_leave(
+        mut self,
+        session: SessionId,
+        frame: FrameNumber,
+        solicit: bool,
+        index: &mut Vec<u8>,
+    ) -> Vec<u8> {
         let bodies = BODIES..self.bytes.len();
         self.bytes.extend_from_slice(&self.index);
         let bytes = &mut self.bytes;
@@ -170,6 +191,7 @@ impl OpenFrame {
         let flags = if solicit { FLAG_SOLICIT } else { 0 } | if self.awaits { FLAG_AWAIT } else { 0 };
         put(bytes, FLAGS, flags.to_le_bytes());
         header::seal(bytes, bodies);
+        *index = self.index;
         self.bytes
     }
 

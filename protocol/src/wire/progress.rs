@@ -85,7 +85,8 @@ pub enum EndReason {
 }
 
 impl Acknowledgement {
-    const LENGTH: usize = 88;
+    /// Length of the frame.
+    pub const LENGTH: usize = 88;
     const FRAMES: Range<usize> = 24..32;
     const EARLY: Range<usize> = 32..40;
     const ANSWERED: Range<usize> = 40..48;
@@ -122,8 +123,8 @@ impl Acknowledgement {
     }
 
     /// The frame, for the sender's session id, at the receiver's clock.
-    pub fn encode(&self, session: SessionId, stamp: Stamp) -> Vec<u8> {
-        let mut bytes = vec![0; Self::LENGTH];
+    pub fn encode(&self, session: SessionId, stamp: Stamp) -> [u8; Self::LENGTH] {
+        let mut bytes = [0; Self::LENGTH];
         put(&mut bytes, Self::FRAMES, self.frames.get().to_le_bytes());
         put(&mut bytes, Self::EARLY, self.early.to_le_bytes());
         put(&mut bytes, Self::ANSWERED, self.answered.to_le_bytes());
@@ -132,7 +133,8 @@ impl Acknowledgement {
         put(&mut bytes, Self::PROCESSED, self.processed.get().to_le_bytes());
         put(&mut bytes, Self::FRAME_CREDIT, self.frame_credit.to_le_bytes());
         put(&mut bytes, Self::BYTE_CREDIT, self.byte_credit.to_le_bytes());
-        finish(bytes, Kind::Acknowledgement, Some(session), stamp)
+        finish(&mut bytes, Kind::Acknowledgement, Some(session), stamp);
+        bytes
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
@@ -162,7 +164,8 @@ impl Ask {
         put(&mut bytes, Self::QUESTION, self.question.to_le_bytes());
         put(&mut bytes, Self::BYTES, self.bytes.to_le_bytes());
         put(&mut bytes, Self::GIVEN_BACK, self.given_back.to_le_bytes());
-        finish(bytes, Kind::Ask, Some(session), stamp)
+        finish(&mut bytes, Kind::Ask, Some(session), stamp);
+        bytes
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
@@ -189,7 +192,8 @@ impl Close {
         put(&mut bytes, Self::LAST, self.last.get().to_le_bytes());
         put(&mut bytes, Self::REASON, (self.reason as u16).to_le_bytes());
         put(&mut bytes, Self::FRAME, self.frame.get().to_le_bytes());
-        finish(bytes, Kind::Close, Some(session), stamp)
+        finish(&mut bytes, Kind::Close, Some(session), stamp);
+        bytes
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {

@@ -45,7 +45,7 @@ pub(crate) fn good_frames() -> [(&'static str, Vec<u8>); 7] {
         ("welcome", welcome().encode(session(), now)),
         ("refusal", refusal.encode(session(), now)),
         ("data", data(session(), 1, 1, &[b"one", b"", b"three"])),
-        ("acknowledgement", acknowledgement(3, [3, 2, 1, 9, 999]).encode(session(), now)),
+        ("acknowledgement", acknowledgement(3, [3, 2, 1, 9, 999]).encode(session(), now).to_vec()),
         ("close", close(session(), 2, 3, EndReason::Finished)),
         ("ask", Ask { question: 1, bytes: 2000, given_back: 3 }.encode(session(), now)),
     ]
@@ -270,7 +270,7 @@ fn encode<B>(session: Option<SessionId>, stamp: Stamp, frame: &Frame<B>) -> Vec<
         (Frame::Greeting(greeting), _) => greeting.encode(stamp),
         (Frame::Welcome(welcome), Some(session)) => welcome.encode(session, stamp),
         (Frame::Refusal(refusal), Some(session)) => refusal.encode(session, stamp),
-        (Frame::Acknowledgement(acknowledgement), Some(session)) => acknowledgement.encode(session, stamp),
+        (Frame::Acknowledgement(acknowledgement), Some(session)) => acknowledgement.encode(session, stamp).to_vec(),
         (Frame::Close(close), Some(session)) => close.encode(session, stamp),
         (Frame::Ask(ask), Some(session)) => ask.encode(session, stamp),
         (Frame::Data(_), _) | (_, None) => unreachable!("control frames with a session"),

@@ -124,7 +124,7 @@ fn forged_control(session: SessionId) -> impl Strategy<Value = Vec<u8>> {
         match kind {
             0 => {
                 let forged = Acknowledgement { early, answered, ..acknowledgement(frames, values) };
-                forged.encode(session, stamp)
+                forged.encode(session, stamp).to_vec()
             }
             1 => Close { last: Number::new(number), reason, frame: FrameNumber::new(frames) }.encode(session, stamp),
             2 => {

@@ -137,7 +137,7 @@ fn any_frame_from_too_far_ahead_is_a_violation() {
     // To a sender.
     let session = net.senders[0].session;
     for frame in [
-        acknowledgement(0, [0, 0, 0, 99, 1 << 20]).encode(session, far),
+        acknowledgement(0, [0, 0, 0, 99, 1 << 20]).encode(session, far).to_vec(),
         CLOSE.encode(session, far),
         REFUSAL.encode(session, far),
     ] {

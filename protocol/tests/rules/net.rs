@@ -300,7 +300,8 @@ impl Net {
     }
 
     /// A sender handles a frame, wherever it is from.
-    pub(crate) fn give_sender(&mut self, index: usize, frame: Vec<u8>) {
+    pub(crate) fn give_sender(&mut self, index: usize, frame: impl Into<Vec<u8>>) {
+        let frame = frame.into();
         let node = &mut self.senders[index].node;
         node.handled.push(frame.clone());
         if node.core.handle_frame(frame).is_some() {
@@ -309,7 +310,8 @@ impl Net {
     }
 
     /// The receiver handles a frame, wherever it is from, and answers a greeting if its sender can be reached.
-    pub(crate) fn give_receiver(&mut self, frame: Vec<u8>) {
+    pub(crate) fn give_receiver(&mut self, frame: impl Into<Vec<u8>>) {
+        let frame = frame.into();
         self.receiver.handled.push(frame.clone());
         let Some(arrival) = self.receiver.core.handle_frame(frame) else { return };
         let index = index_of(arrival.greeting.pid);

@@ -28,8 +28,8 @@ fn wrongs_of_a_sender(session: SessionId) -> [(EndReason, Vec<u8>); 5] {
 fn wrongs_of_a_receiver(session: SessionId) -> [(EndReason, Vec<u8>); 3] {
     let far = Stamp::new(MAX_LEAD * 2);
     [
-        (EndReason::Acknowledgement, acknowledgement(9, [9, 0, 0, 99, 9999]).encode(session, Stamp::new(1))),
-        (EndReason::Stamp, acknowledgement(0, [0; 5]).encode(session, far)),
+        (EndReason::Acknowledgement, acknowledgement(9, [9, 0, 0, 99, 9999]).encode(session, Stamp::new(1)).to_vec()),
+        (EndReason::Stamp, acknowledgement(0, [0; 5]).encode(session, far).to_vec()),
         (
             EndReason::Stamp,
             Close { last: Number::NONE, reason: EndReason::Finished, frame: FrameNumber::NONE }.encode(session, far),

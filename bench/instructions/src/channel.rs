@@ -1,0 +1,60 @@
+//! What an application calls, on a link in memory: the calls of the system are the kernel's part.
+
+use crate::{counted_part, frames::BODY};
+use lamq::{Receiver, Sender, link::Memory};
+use std::{hint::black_box, time::Duration};
+
+/// How many messages fill a frame of [`FRAME_SIZE`].
+const IN_A_FRAME: u64 = 119;
+
+/// Nearly the default, and such that the last message fills its frame to the last byte: then it leaves at once, nobody waits for it, and
+/// every round is like the other.
+const FRAME_SIZE: usize = 48 + 119 * (4 + BODY.len());
+
+/// How many messages are sent before they are received: one by itself, as nothing is on its way, and five full frames, for which there is
+/// credit.
+const MESSAGES: u64 = 1 + 5 * IN_A_FRAME;
+
+const ROUNDS: u64 = 20;
+
+/// Until buffers are as large as they will ever be.
+const WARM_UP: u64 = 5;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Sending,
+    Receiving,
+}
+
+/// Returns how many messages were sent and received while one end was counted.
+fn exchange(counted: End) -> u64 {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).frame_size(FRAME_SIZE).spin(Duration::ZERO);
+    let receiver = receiver.bind("/counted").expect("the space is empty");
+    let sender = Sender::builder().link(space).spin(Duration::ZERO).connect("/counted").expect("it is bound");
+    for round in 0..WARM_UP + ROUNDS {
+        let during = |end, work: &dyn Fn()| {
+            if round >= WARM_UP && end == counted { counted_part(work) } else { work() }
+        };
+        during(End::Sending, &|| {
+            for _ in 0..MESSAGES {
+                _ = black_box(sender.send(black_box(&BODY)).expect("the receiver is there"));
+            }
+        });
+        during(End::Receiving, &|| {
+            for _ in 0..MESSAGES {
+                assert_eq!(receiver.recv().expect("the sender is there").len(), BODY.len());
+            }
+        });
+        assert!(receiver.try_recv().is_err(), "it has received all, and says so now that it finds nothing more");
+    }
+    ROUNDS * MESSAGES
+}
+
+pub(crate) fn send() -> u64 {
+    exchange(End::Sending)
+}
+
+pub(crate) fn recv() -> u64 {
+    exchange(End::Receiving)
+}
