@@ -21,6 +21,7 @@ use std::{collections::BTreeMap, time::Duration};
 mod back;
 mod builder;
 mod delivery;
+mod many;
 mod watch;
 
 pub use builder::ReceiverBuilder;
@@ -43,8 +44,10 @@ pub struct Receiver {
 /// How a call asks the core for what is next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask {
-    /// For the next message, which says that the application is done with the one before.
+    /// For the next message, which says that the application is done with what it has.
     Next,
+    /// For one more beside what it has (ACK-10).
+    OneMore,
     /// For one that the application is to acknowledge.
     Delivery,
 }
@@ -75,7 +78,10 @@ impl Receiver {
     /// # Errors
     /// [`RecvError`] with [`ReceiverBuilder::end_with_last_sender`], and after [`close`](Self::close).
     pub fn recv(&self) -> Result<Message, RecvError> {
-        self.recv_within(None, Ask::Next).map_err(|_| RecvError)
+        if let Some(message) = self.driver.take(false) {
+            return Ok(message);
+        }
+        self.ask_within(None, Ask::Next).map_err(|_| RecvError)
     }
 
     /// The next message if there is one (CAL-4).
@@ -83,7 +89,10 @@ impl Receiver {
     /// # Errors
     /// [`TryRecvError`].
     pub fn try_recv(&self) -> Result<Message, TryRecvError> {
-        Ok(self.recv_within(Some(Duration::ZERO), Ask::Next)?)
+        if let Some(message) = self.driver.take(false) {
+            return Ok(message);
+        }
+        Ok(self.ask_within(Some(Duration::ZERO), Ask::Next)?)
     }
 
     /// The next message; waits no longer than `timeout` (CAL-1).
@@ -91,7 +100,7 @@ impl Receiver {
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, RecvTimeoutError> {
-        self.recv_within(Some(timeout), Ask::Next)
+        self.recv_within(Some(timeout))
     }
 
     /// The next message, or what became of a sender; waits no longer than `timeout`, or for ever.
@@ -99,6 +108,9 @@ impl Receiver {
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn recv_event(&self, timeout: Option<Duration>) -> Result<Event, RecvTimeoutError> {
+        if let Some(message) = self.driver.take(false) {
+            return Ok(Event::Message(message));
+        }
         let until = || timeout.map_or(Deadline::Never, Deadline::after);
         self.take_now(Ask::Next).map_or_else(|| self.event_until(until(), Ask::Next), Ok)
     }
@@ -152,7 +164,14 @@ impl Receiver {
         self.driver.call(|state| *state.core.counters()).unwrap_or_default()
     }
 
-    fn recv_within(&self, timeout: Option<Duration>, ask: Ask) -> Result<Message, RecvTimeoutError> {
+    fn recv_within(&self, timeout: Option<Duration>) -> Result<Message, RecvTimeoutError> {
+        if let Some(message) = self.driver.take(false) {
+            return Ok(message);
+        }
+        self.ask_within(timeout, Ask::Next)
+    }
+
+    fn ask_within(&self, timeout: Option<Duration>, ask: Ask) -> Result<Message, RecvTimeoutError> {
         while let Some(event) = self.take_now(ask) {
             if let Event::Message(message) = event {
                 return Ok(message);
@@ -169,11 +188,6 @@ impl Receiver {
 
     /// What has been read from the inbox before.
     fn take_now(&self, ask: Ask) -> Option<Event> {
-        if ask == Ask::Next
-            && let Some(event) = self.driver.take()
-        {
-            return Some(seen(event));
-        }
         self.driver.call(|state| if state.part == Part::Closed { None } else { take(state, ask) }).ok().flatten()
     }
 
@@ -192,11 +206,12 @@ impl Receiver {
 fn take(state: &mut State, ask: Ask) -> Option<Event> {
     let event = match ask {
         Ask::Next => state.core.next_event()?,
+        Ask::OneMore => state.core.next_of_many()?,
         Ask::Delivery => state.core.next_delivery()?,
     };
     state.transmit(false);
     match event {
-        endpoint::Event::Message { .. } if ask == Ask::Next => state.lay_out(),
+        endpoint::Event::Message { .. } if ask != Ask::Delivery => state.lay_out(),
         endpoint::Event::Departed { peer, departure, last } if departure != Departure::Left => {
             state.reports.add(move || {
                 tracing::warn!(target: "lamq", pid = peer.pid, %departure, last = last.get(), "a sender is gone");

@@ -24,7 +24,7 @@ pub use room::{Permit, Sent};
 ///
 /// Threads may share it by reference. A message to a receiver that has taken all before leaves at once. Small ones behind
 /// it are packed together; they leave when the frame is full, when what is before them is acknowledged, with
-/// [`flush`](Self::flush), with any call that waits, and after a millisecond or two (DAT-6).
+/// [`flush`](Self::flush), with any call that waits for an answer, and after a millisecond or two (DAT-6).
 ///
 /// It belongs to the process that made it. In a forked child every call on its copy fails with [`SendFailure::Forked`] or the like, what
 /// only looks finds nothing, and its drop does nothing (FRK-1). What the child needs it connects itself, after the fork.

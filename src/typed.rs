@@ -31,19 +31,24 @@
 //! # use lamq::{Receiver, Sender, link::Memory};
 //! # use serde::{Deserialize, Serialize};
 //! #[derive(Serialize, Deserialize)]
-//! struct Line<'a> {
-//!     text: &'a str,
+//! struct Quote<'a> {
+//!     symbol: &'a str,
+//!     data: &'a [u8],
 //! }
 //!
 //! # let space = Memory::new();
-//! # let receiver = Receiver::builder().link(space.clone()).typed::<Line>().bind("/lines")?;
-//! # let sender = Sender::builder().link(space).typed::<Line>().connect("/lines")?;
-//! for text in ["one", "two"].map(String::from) {
-//!     sender.send(Line { text: &text }).map_err(|error| error.failure)?; // without the line, which does not live long enough
-//!     let message = receiver.recv()?;
-//!     let line = message.decode()?; // copies nothing
-//!     assert_eq!(line.text, text);
+//! # let receiver = Receiver::builder().link(space.clone()).typed::<Quote>().bind("/quotes")?;
+//! # let sender = Sender::builder().link(space).typed::<Quote>().connect("/quotes")?;
+//! for symbol in ["ONE", "TWO"].map(String::from) {
+//!     let quote = Quote { symbol: &symbol, data: &[1, 2, 3] };
+//!     sender.send(quote).map_err(|error| error.failure)?; // without the quote, which does not live long enough
 //! }
+//! let mut batch = Vec::new();
+//! while batch.len() < 2 {
+//!     receiver.recv_many(&mut batch, 100)?;
+//! }
+//! let quotes = batch.iter().map(|message| message.decode()).collect::<Result<Vec<Quote>, _>>()?; // copies nothing but references
+//! assert_eq!((quotes[0].symbol, quotes[1].data), ("ONE", &[1, 2, 3][..]));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -56,8 +61,8 @@ mod sender;
 pub use receiver::{Receiver, ReceiverBuilder};
 pub use sender::{Permit, Sender, SenderBuilder};
 
-/// Names a type and a codec, and holds neither: it can be shared whatever they are. A channel for `Line<'static>` is one for any
-/// `Line<'a>`, as its bytes are the same.
+/// Names a type and a codec, and holds neither: it can be shared whatever they are. A channel for `Quote<'static>` is one for any
+/// `Quote<'a>`, as its bytes are the same.
 type Marker<T, C> = PhantomData<fn() -> (*const T, *const C)>;
 
 /// A received message that should be a `T`. It dereferences to the [untyped one](crate::Message), and so to its bytes.

@@ -113,3 +113,46 @@ fn threads_that_take_together_take_each_message_once() {
     all.sort_unstable();
     assert!(all.into_iter().eq(1..=count));
 }
+
+#[proves("ACK-10", "CAL-12", "PRO-1")]
+#[test]
+fn a_batch_is_processed_as_a_whole_when_the_next_is_asked_for() {
+    let (receiver, sender) = with_many_in_a_frame(Level::Processed);
+    let mut batch = Vec::new();
+    for (limit, from) in [(49, 2), (1, 51), (100, 52)] {
+        batch.clear();
+        assert_eq!(receiver.recv_many(&mut batch, limit), Ok(limit));
+        let numbers: Vec<u64> = batch.iter().map(|message| message.number()).collect();
+        assert_eq!(numbers, (from..from + limit as u64).collect::<Vec<_>>());
+        until("the sender hears what was delivered", || sender.stats().delivered == from + limit as u64 - 1);
+        assert_eq!(sender.stats().processed, from - 1, "the batch is in hand");
+    }
+    let left = usize::try_from(MESSAGES).unwrap() - 151;
+    assert_eq!(receiver.recv_many(&mut batch, usize::MAX), Ok(left), "what lies ready, and no more");
+    assert_eq!(batch.len(), 100 + left, "behind what was there");
+    until("the sender hears what was delivered", || sender.stats().delivered == MESSAGES);
+    assert_eq!(sender.stats().processed, 151);
+    assert_eq!(receiver.try_recv_many(&mut batch, 10), Err(TryRecvError::Empty));
+    until("the sender hears that all is done", || sender.stats().processed == MESSAGES);
+    assert_eq!(receiver.recv_many(&mut batch, 0), Ok(0), "none are wanted");
+    sender.send("one more").unwrap();
+    assert_eq!(receiver.recv_many_timeout(&mut batch, 10, WATCHDOG), Ok(1), "it is not waited for others");
+    receiver.close();
+    assert_eq!(receiver.recv_many(&mut batch, 10), Err(RecvError));
+}
+
+#[proves("ACK-10")]
+#[test]
+fn what_is_taken_beside_a_batch_by_deliveries_is_acknowledged_by_them() {
+    let (receiver, sender) = with_many_in_a_frame(Level::Processed);
+    let mut batch = Vec::new();
+    assert_eq!(receiver.recv_many(&mut batch, 9), Ok(9));
+    let delivery = receiver.recv_delivery_timeout(WATCHDOG).unwrap();
+    assert_eq!(delivery.number(), 11, "the call for it says that the batch is done with");
+    assert_eq!(receiver.recv_many(&mut batch, 5), Ok(5));
+    assert_eq!(receiver.recv_many(&mut batch, 5), Ok(5));
+    until("the sender hears what was delivered", || sender.stats().delivered == 21);
+    assert_eq!(sender.stats().processed, 10);
+    delivery.ack().unwrap();
+    until("the sender hears what is done", || sender.stats().processed == 16);
+}

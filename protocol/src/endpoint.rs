@@ -54,8 +54,9 @@ pub struct Endpoint<B> {
     /// Whether one of them has been touched since the last transmit.
     fresh: bool,
     ended: VecDeque<SessionId>,
-    /// The message that was handed out last, if asking for the next one says that the application is done with it.
-    handed: Option<(SessionId, Number)>,
+    /// What was handed out since the application last said, by asking for a message, that it is done with what it has: first and last number
+    /// of each run.
+    handed: VecDeque<(SessionId, Number, Number)>,
     /// Sessions that want more credit than their window, first come, first served (LRG-2).
     asking: VecDeque<SessionId>,
     frames_seen: u64,
@@ -79,7 +80,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             touched: BTreeSet::new(),
             fresh: false,
             ended: VecDeque::new(),
-            handed: None,
+            handed: VecDeque::new(),
             asking: VecDeque::new(),
             frames_seen: 0,
             streams: 0,
@@ -185,7 +186,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
 
     /// The application says that it is done with all it was handed.
     pub fn process_all(&mut self) {
-        self.handed = None;
+        self.handed.clear();
         self.inbound.values_mut().for_each(|incoming| incoming.session.process_all());
         self.touched.extend(self.inbound.keys());
         self.fresh = true;
@@ -195,7 +196,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// it: not if it is gone, or the session is over.
     pub fn process(&mut self, session: SessionId, number: Number) -> bool {
         let Some(incoming) = self.inbound.get_mut(&session) else { return false };
-        incoming.session.window_mut().process(number);
+        incoming.session.window_mut().process(number, number);
         let is_heard = incoming.session.is_heard();
         self.touch(session);
         is_heard
@@ -206,7 +207,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn leave(&mut self) {
         self.ready.clear();
         self.asking.clear();
-        self.handed = None;
+        self.handed.clear();
         self.inbound.values_mut().for_each(|incoming| incoming.session.close());
         self.touched.extend(self.inbound.keys());
         self.fresh = true;
@@ -279,15 +280,24 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.ended.pop_front()
     }
 
-    /// The application asks for the next message, and so is done with this one.
-    fn pass(&mut self, session: SessionId, number: Number) {
-        if let Some(incoming) = self.inbound.get_mut(&session) {
-            incoming.session.window_mut().process(number);
+    /// The application asks for the next message, and so is done with what it was handed.
+    fn pass(&mut self) {
+        while let Some((session, first, last)) = self.handed.pop_front() {
+            let Some(incoming) = self.inbound.get_mut(&session) else { continue };
+            let window = incoming.session.window_mut();
+            window.process(first, last);
             // While more of this session is to be handed out there is nothing to say, unless it was asked (ACK-4).
-            let window = incoming.session.window();
             if window.is_drained() || window.owes_answer() {
                 self.touch(session);
             }
+        }
+    }
+
+    /// These messages are handed out, and the application has not said yet that it is done with them (ACK-10).
+    fn hand(&mut self, session: SessionId, first: Number, last: Number) {
+        match self.handed.back_mut() {
+            Some((of, _, before)) if *of == session && before.next() == first => *before = last,
+            _ => self.handed.push_back((session, first, last)),
         }
     }
 

@@ -247,15 +247,16 @@ impl RecvWindow {
     /// Message `number`, of `length` bytes, is handed to the application.
     pub fn deliver(&mut self, number: Number, length: u64) {
         self.skip(number);
-        self.unprocessed.push(number);
+        self.unprocessed.push(number, number);
         self.unread -= 1;
         self.bytes_delivered += length;
     }
 
-    /// So many messages up to `last`, of `bytes` together, were handed to the application, which is done with all but the last.
-    pub fn deliver_run(&mut self, last: Number, messages: u64, bytes: u64) {
+    /// So many messages up to `last`, of `bytes` together, were handed to the application, which is done with all before
+    /// `unprocessed`.
+    pub fn deliver_run(&mut self, unprocessed: Number, last: Number, messages: u64, bytes: u64) {
         self.skip(last);
-        self.unprocessed.push(last);
+        self.unprocessed.push(unprocessed, last);
         self.unread -= messages;
         self.bytes_delivered += bytes;
     }
@@ -281,9 +282,9 @@ impl RecvWindow {
         self.unprocessed.clear();
     }
 
-    /// The application is done with this message, whatever it does with those before. Returns whether that is news.
-    pub fn process(&mut self, number: Number) -> bool {
-        self.unprocessed.remove(number)
+    /// The application is done with these messages, whatever it does with those before.
+    pub fn process(&mut self, first: Number, last: Number) {
+        self.unprocessed.remove(first, last);
     }
 
     /// The last number up to which the application is done with every message (ACK-9).

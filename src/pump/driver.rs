@@ -5,11 +5,11 @@ use crate::{
     clock::Deadline,
     fork::{Forked, Generation, Maker},
     link::Link,
-    pool::FrameBuffer,
+    message::Message,
     reports,
     sync::{Arc, Mutex, Role},
 };
-use lamq_protocol::{Event, endpoint::Settings};
+use lamq_protocol::endpoint::Settings;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::{io, os::fd::BorrowedFd, thread, time::Duration};
 
@@ -59,9 +59,10 @@ impl Driver {
         self.generation.check()
     }
 
-    /// The next message of those that lie ready; `None` if there is none, and in a forked child.
-    pub(crate) fn take(&self) -> Option<Event<FrameBuffer>> {
-        self.generation.check().ok().and_then(|()| self.handout.take())
+    /// The next message of those that lie ready, see [`Handout::take`]; `None` also in a forked child.
+    #[inline]
+    pub(crate) fn take(&self, one_more: bool) -> Option<Message> {
+        if self.generation.check().is_err() { None } else { self.handout.take(one_more) }
     }
 
     /// Runs a step that does not wait.

@@ -3,10 +3,11 @@
 
 use super::State;
 use crate::{
+    message::Message,
     pool::FrameBuffer,
     sync::{Arc, AtomicBool, Mutex, Ordering},
 };
-use lamq_protocol::{Event, endpoint::Lease};
+use lamq_protocol::endpoint::Lease;
 
 /// What lies ready, if anything does.
 #[derive(Debug, Default)]
@@ -17,16 +18,28 @@ pub(crate) struct Handout {
 }
 
 impl Handout {
-    /// The next message; `None` if the endpoint is to be asked.
-    pub(crate) fn take(&self) -> Option<Event<FrameBuffer>> {
+    /// The next message; `None` if the endpoint is to be asked. `one_more`: beside those that the application has (ACK-10).
+    #[inline]
+    pub(crate) fn take(&self, one_more: bool) -> Option<Message> {
         if !self.open.load(Ordering::Relaxed) {
             return None;
         }
-        let message = self.lease.lock().as_mut().and_then(Lease::next_message);
-        if message.is_none() {
-            self.open.store(false, Ordering::Relaxed);
+        let mut lease = self.lease.lock();
+        if let Some(lease) = &mut *lease
+            && let Some(record) = lease.next_message(one_more)
+        {
+            return Some(Message {
+                may_repeat: lease.may_repeat(&record),
+                frame: lease.frame().clone(),
+                body: record.body,
+                number: record.number,
+                stamp: record.stamp,
+                peer: lease.peer(),
+                session: lease.session(),
+            });
         }
-        message
+        self.open.store(false, Ordering::Relaxed);
+        None
     }
 }
 

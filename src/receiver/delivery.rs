@@ -122,7 +122,7 @@ impl Receiver {
     }
 
     fn delivery_within(&self, timeout: Option<Duration>) -> Result<Delivery, RecvTimeoutError> {
-        let message = self.recv_within(timeout, Ask::Delivery)?;
+        let message = self.ask_within(timeout, Ask::Delivery)?;
         Ok(Delivery::new(message, &self.driver))
     }
 }

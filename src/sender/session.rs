@@ -166,8 +166,7 @@ impl Session {
             state.step();
             attempt(state).or_else(|| {
                 comes_first |= state.core.await_room(self.id, length, awaited); // LRG-3
-                // Whoever waits for credit sends what is staged, and asks to be told.
-                state.core.with_outbound(self.id, Outbound::flush);
+                // What is staged becomes fuller when room comes; with the word that nothing is before it, it leaves (DAT-6).
                 state.transmit(false);
                 None
             })

@@ -70,6 +70,44 @@ impl<T: ?Sized, C> Receiver<T, C> {
         self.untyped.recv_timeout(timeout).map(Message::new)
     }
 
+    /// Waits for a message, and appends to `messages` what lies ready then, up to `limit` messages. Returns how many.
+    ///
+    /// # Errors
+    /// See [`lamq::Receiver::recv_many`](crate::Receiver::recv_many).
+    pub fn recv_many(&self, messages: &mut Vec<Message<T, C>>, limit: usize) -> Result<usize, RecvError> {
+        self.many_within(messages, limit, None).map_err(|_| RecvError)
+    }
+
+    /// As [`recv_many`](Self::recv_many), if there is a message (CAL-4).
+    ///
+    /// # Errors
+    /// [`TryRecvError`]
+    pub fn try_recv_many(&self, messages: &mut Vec<Message<T, C>>, limit: usize) -> Result<usize, TryRecvError> {
+        Ok(self.many_within(messages, limit, Some(Duration::ZERO))?)
+    }
+
+    /// As [`recv_many`](Self::recv_many), waiting no longer than `timeout` (CAL-1).
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError`]
+    pub fn recv_many_timeout(
+        &self,
+        messages: &mut Vec<Message<T, C>>,
+        limit: usize,
+        timeout: Duration,
+    ) -> Result<usize, RecvTimeoutError> {
+        self.many_within(messages, limit, Some(timeout))
+    }
+
+    fn many_within(
+        &self,
+        messages: &mut Vec<Message<T, C>>,
+        limit: usize,
+        timeout: Option<Duration>,
+    ) -> Result<usize, RecvTimeoutError> {
+        self.untyped.many_within(timeout, limit, &mut |message| messages.push(Message::new(message)))
+    }
+
     /// The next message, which counts as processed only by [`Delivery::ack`]; waits as long as it takes.
     ///
     /// # Errors

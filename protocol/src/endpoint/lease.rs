@@ -1,16 +1,16 @@
 //! Messages that are handed out without asking the endpoint for each.
 
-use super::{Endpoint, Event, incoming::Ready};
+use super::{Endpoint, incoming::Ready};
 use crate::{
     lamport::Clock,
     number::{Number, SessionId},
     session::Peer,
-    wire::{DataFrame, Item, RecordCursor},
+    wire::{DataFrame, Record, RecordCursor},
 };
 
 /// The next messages of one frame, to be handed out without asking the endpoint for each. It must be settled
 /// ([`Endpoint::settle`]) before the endpoint is used again for anything: then all is as if each had been asked for by
-/// [`Endpoint::next_event`].
+/// [`Endpoint::next_event`], or [`Endpoint::next_of_many`].
 #[derive(Clone, Debug)]
 pub struct Lease<B> {
     session: SessionId,
@@ -23,35 +23,58 @@ pub struct Lease<B> {
     clock: Clock,
     handed: u64,
     bytes: u64,
+    /// The last message that was handed out, and the first one with which the application is not done.
     last: Number,
+    unprocessed: Number,
+    /// Whether the application is done with what it got before all of these.
+    passed: bool,
+    /// Whether it is done with some of these.
+    passed_some: bool,
 }
 
-impl<B: AsRef<[u8]> + Clone> Lease<B> {
-    /// The next message; `None` when the endpoint is to be asked.
-    pub fn next_message(&mut self) -> Option<Event<B>> {
+impl<B: AsRef<[u8]>> Lease<B> {
+    /// The next message; `None` when the endpoint is to be asked. With it the application gets one more beside what it has (ACK-10),
+    /// or says that it is done with that.
+    #[inline]
+    pub fn next_message(&mut self, one_more: bool) -> Option<Record> {
         if self.left == 0 {
             return None;
         }
-        let mut cursor = self.cursor.clone();
-        let Some(Item::Message(record)) = self.frame.next_item(&mut cursor) else {
+        let Some(record) = self.frame.next_message(&mut self.cursor) else {
             self.left = 0; // a gap is not only to be counted
             return None;
         };
-        self.cursor = cursor;
+        if !one_more || self.handed == 0 {
+            self.unprocessed = record.number;
+        }
+        self.passed |= !one_more;
+        self.passed_some |= !one_more && self.handed > 0;
         self.left -= 1;
         self.handed += 1;
         self.bytes += record.body.len() as u64;
         self.last = record.number;
         self.clock.deliver(record.stamp);
-        Some(Event::Message {
-            session: self.session,
-            peer: self.peer,
-            number: record.number,
-            stamp: record.stamp,
-            may_repeat: record.number <= self.exposed,
-            frame: self.frame.buffer().clone(),
-            body: record.body,
-        })
+        Some(record)
+    }
+
+    /// The session they came in.
+    pub const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Who sent them.
+    pub const fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// The frame that they lie in.
+    pub const fn frame(&self) -> &B {
+        self.frame.buffer()
+    }
+
+    /// Whether an earlier incarnation of us may have been handed a message too (RSM-2).
+    pub fn may_repeat(&self, record: &Record) -> bool {
+        record.number <= self.exposed
     }
 }
 
@@ -77,10 +100,13 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             handed: 0,
             bytes: 0,
             last: Number::NONE,
+            unprocessed: Number::NONE,
+            passed: false,
+            passed_some: false,
         })
     }
 
-    /// Takes a lease back: what was handed out of it is delivered, and all but the last of that processed.
+    /// Takes a lease back: what was handed out of it is delivered, and what the application is done with is processed.
     pub fn settle(&mut self, lease: Lease<B>) {
         if lease.handed == 0 {
             return;
@@ -88,16 +114,18 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let Some(Ready::Frame(session, _, cursor)) = self.ready.front_mut() else { return };
         debug_assert!(*session == lease.session, "the endpoint was used while a lease was out");
         *cursor = lease.cursor;
-        if let Some((session, number)) = self.handed.replace((lease.session, lease.last)) {
-            self.pass(session, number);
+        if lease.passed {
+            self.pass();
         }
+        self.hand(lease.session, lease.unprocessed, lease.last);
         let Some(incoming) = self.inbound.get_mut(&lease.session) else { return };
         let window = incoming.session.window_mut();
-        window.deliver_run(lease.last, lease.handed, lease.bytes);
-        if lease.handed > 1 && window.owes_answer() {
+        window.deliver_run(lease.unprocessed, lease.last, lease.handed, lease.bytes);
+        if lease.passed_some && window.owes_answer() {
             self.touch(lease.session);
         }
         self.clock = lease.clock;
+        self.touched.insert(lease.session); // CAL-6: when there is time for it
         self.counters.delivered += lease.handed;
         self.hungry = false;
     }

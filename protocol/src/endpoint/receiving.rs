@@ -4,28 +4,37 @@ use super::{Endpoint, Event, incoming::Ready};
 use crate::{number::SessionId, wire::Item};
 
 impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
-    /// What the application is to see next. The call says that it is done with the message that it got by the one before, unless
+    /// What the application is to see next. The call says that it is done with what it got before, unless
     /// it is to say so by [`process_all`](Self::process_all) only.
     pub fn next_event(&mut self) -> Option<Event<B>> {
+        self.pass();
+        self.next_or_hunger(self.settings.auto_process)
+    }
+
+    /// What the application is to see together with what it got before: of that the call says nothing (ACK-10). That there is nothing
+    /// does not mean that it waits.
+    pub fn next_of_many(&mut self) -> Option<Event<B>> {
         self.next(self.settings.auto_process)
     }
 
     /// As [`next_event`](Self::next_event); but of a message the application is to say by [`process`](Self::process) when it is
     /// done with it.
     pub fn next_delivery(&mut self) -> Option<Event<B>> {
-        self.next(false)
+        self.pass();
+        self.next_or_hunger(false)
+    }
+
+    fn next_or_hunger(&mut self, auto_process: bool) -> Option<Event<B>> {
+        let event = self.next(auto_process);
+        if event.is_none() {
+            self.hunger();
+        }
+        event
     }
 
     fn next(&mut self, auto_process: bool) -> Option<Event<B>> {
-        if let Some((session, number)) = self.handed.take() {
-            self.pass(session, number);
-        }
         loop {
-            let Some(ready) = self.ready.front_mut() else {
-                self.hunger();
-                return None;
-            };
-            match ready {
+            match self.ready.front_mut()? {
                 Ready::Frame(session, frame, cursor) => {
                     let session = *session;
                     let Some(item) = frame.next_item(cursor) else {
@@ -42,7 +51,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
                         if let Event::Message { session, number, .. } = event
                             && auto_process
                         {
-                            self.handed = Some((session, number));
+                            self.hand(session, number, number);
                         }
                         return Some(event);
                     }
@@ -97,6 +106,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let may_repeat = record.number <= incoming.session.exposed();
         incoming.session.deliver(record.number, body.len() as u64);
         self.clock.deliver(record.stamp);
+        self.touched.insert(session); // CAL-6: when there is time for it
         self.counters.delivered += 1;
         self.hungry = false;
         let (number, stamp) = (record.number, record.stamp);

@@ -12,28 +12,31 @@ pub(super) struct Unprocessed {
 }
 
 impl Unprocessed {
-    /// The application has got this one, which is higher than all before.
-    pub(super) fn push(&mut self, number: Number) {
+    /// The application has got these, which are higher than all before.
+    pub(super) fn push(&mut self, first: Number, last: Number) {
         match self.runs.back_mut() {
-            Some((_, last)) if last.next() == number => *last = number,
-            _ => self.runs.push_back((number, number)),
+            Some((_, before)) if before.next() == first => *before = last,
+            _ => self.runs.push_back((first, last)),
         }
     }
 
-    /// The application is done with this one. Returns whether it was not before.
-    pub(super) fn remove(&mut self, number: Number) -> bool {
-        let place = self.runs.partition_point(|(_, last)| *last < number);
-        let Some(&(first, last)) = self.runs.get(place).filter(|(first, _)| *first <= number) else { return false };
-        match (first == number, last == number) {
-            (true, true) => _ = self.runs.remove(place),
-            (true, false) => self.runs[place].0 = number.next(),
-            (false, true) => self.runs[place].1 = number.before(),
-            (false, false) => {
-                self.runs[place].1 = number.before();
-                self.runs.insert(place + 1, (number.next(), last));
+    /// The application is done with these, as far as it has got them.
+    pub(super) fn remove(&mut self, first: Number, last: Number) {
+        let mut place = self.runs.partition_point(|(_, end)| *end < first);
+        while let Some(&(begin, end)) = self.runs.get(place).filter(|(begin, _)| *begin <= last) {
+            match (begin < first, last < end) {
+                (false, false) => _ = self.runs.remove(place),
+                (false, true) => self.runs[place].0 = last.next(),
+                (true, false) => {
+                    self.runs[place].1 = first.before();
+                    place += 1;
+                }
+                (true, true) => {
+                    self.runs[place].1 = first.before();
+                    self.runs.insert(place + 1, (last.next(), end));
+                }
             }
         }
-        true
     }
 
     /// The application is done with all of them.

@@ -234,6 +234,34 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
         Some(if rest || more { Item::Piece { record, rest, more } } else { Item::Message(record) })
     }
 
+    /// The next record, if that is a whole message and no gap is to be told before it; else the cursor stays.
+    #[inline]
+    pub fn next_message(&self, cursor: &mut RecordCursor) -> Option<Record> {
+        if cursor.taken == self.count {
+            return None;
+        }
+        let rest = self.buffer.as_ref().get(cursor.entry..)?;
+        let entry = u32::from_le_bytes(*rest.first_chunk::<ENTRY>()?);
+        if entry & !ENTRY_LENGTH != 0 {
+            return self.next_flagged_message(cursor);
+        }
+        // As most are: its length says it all.
+        let (number, stamp) = (cursor.number, cursor.stamp);
+        let body = cursor.body..cursor.body + entry as usize;
+        cursor.taken += 1;
+        cursor.body = body.end;
+        cursor.entry += ENTRY;
+        (cursor.number, cursor.stamp) = (number.next(), stamp.next());
+        Some(Record { number, stamp, body })
+    }
+
+    fn next_flagged_message(&self, cursor: &mut RecordCursor) -> Option<Record> {
+        let mut ahead = cursor.clone();
+        let Some(Item::Message(record)) = self.next_item(&mut ahead) else { return None };
+        *cursor = ahead;
+        Some(record)
+    }
+
     /// How many records are left behind the cursor.
     pub const fn records_behind(&self, cursor: &RecordCursor) -> u16 {
         self.count - cursor.taken
@@ -299,7 +327,18 @@ fn verify_index(
 ) -> Result<Summary, Fault> {
     let mut bytes = 0_u64;
     let mut known: Option<Summary> = None;
-    for place in 0..count {
+    let mut place = 0;
+    while place < count {
+        if let Some(known) = &mut known {
+            let (run, run_bytes) = plain_run(index, count - place);
+            if run > 0 {
+                known.extend(run)?;
+                bytes += run_bytes;
+                place += run;
+                index = &index[usize::from(run) * ENTRY..];
+                continue;
+            }
+        }
         let (entry, rest) = Entry::split(index)?;
         index = rest;
         bytes += entry.length as u64;
@@ -324,6 +363,34 @@ fn verify_index(
             Summary { from: Number::new(from), last: first, last_stamp: stamp, messages, starts_inside, ends_inside }
         };
         known = Some(summary);
+        place += 1;
     }
     known.filter(|known| bytes == body_bytes && index.is_empty() && known.last.get() < u64::MAX).ok_or(Fault::Length)
+}
+
+/// How many entries without flags come next, at most so many, and the length of all their bodies: as a rule the whole index.
+fn plain_run(index: &[u8], most: u16) -> (u16, u64) {
+    let (mut run, mut bytes) = (0, 0);
+    for entry in index.as_chunks::<ENTRY>().0.iter().take(most.into()) {
+        let entry = u32::from_le_bytes(*entry);
+        if entry & !ENTRY_LENGTH != 0 {
+            break;
+        }
+        run += 1;
+        bytes += u64::from(entry);
+    }
+    (run, bytes)
+}
+
+impl Summary {
+    /// So many whole messages follow, without gaps, and with stamps that rise by one.
+    fn extend(&mut self, messages: u16) -> Result<(), Fault> {
+        let more = u64::from(messages);
+        let (last, stamp) = (self.last.get().checked_add(more), self.last_stamp.get().checked_add(more));
+        let (last, stamp) = last.zip(stamp).ok_or(Fault::Field)?;
+        (self.last, self.last_stamp) = (Number::new(last), Stamp::new(stamp));
+        self.messages += messages;
+        self.ends_inside = false; // a piece that goes on is the last of its frame
+        Ok(())
+    }
 }

@@ -124,6 +124,10 @@ impl OpenFrame {
         if self.count == 0 {
             (self.first, self.first_stamp, self.starts_inside) = (number, stamp, shape.rest);
         }
+        if self.bytes.len() + body.len() > self.limit / 2 {
+            // Once and for all, or the last growth would take twice as much as the frame can ever have.
+            self.bytes.reserve_exact(self.limit.saturating_sub(self.bytes.len()));
+        }
         self.bytes.extend_from_slice(body);
         self.next = number.next();
         self.last_stamp = stamp;

@@ -125,7 +125,8 @@ fn the_longest_message_fills_a_frame_to_the_last_byte() {
         assert_eq!(open.room(shape, Stamp::new(1)), Some(limit));
         open.push(shape, &vec![0; limit], Stamp::new(1));
         assert!(!open.fits(WHOLE, 0, Stamp::new(2)));
-        assert_eq!(open.seal(session(), FrameNumber::new(1), false).len(), frame_size);
+        let bytes = open.seal(session(), FrameNumber::new(1), false);
+        assert_eq!((bytes.len(), bytes.capacity()), (frame_size, frame_size), "it was given its room once");
     }
     assert_eq!(record_limit(1 << 30), 0xFF_FFFF, "a length has 24 bits");
     let open = OpenFrame::new(Vec::new(), 512, Number::new(1));

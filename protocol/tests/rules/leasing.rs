@@ -1,7 +1,11 @@
 //! Messages that are handed out by a lease: to everybody else it is as if each had been asked for.
 
 use crate::net::{Channel, Net, Setup};
-use lamq_protocol::{Endpoint, Event, Level, endpoint::Counters, send::Manner};
+use lamq_protocol::{
+    Endpoint, Event, Level,
+    endpoint::{Counters, Lease},
+    send::Manner,
+};
 use lamq_proves::proves;
 use proptest::prelude::*;
 
@@ -13,8 +17,8 @@ enum Step {
     Flush(usize),
     Close(usize),
     Pump,
-    /// So many messages; of each lease at most so many.
-    Receive(usize, usize),
+    /// So many messages, in batches of so many; of each lease at most so many.
+    Receive(usize, usize, usize),
     Transmit(bool),
 }
 
@@ -26,31 +30,55 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..2_usize).prop_map(Step::Flush),
         1 => prop::bool::weighted(0.1).prop_map(|closes| if closes { Step::Close(0) } else { Step::Pump }),
         3 => Just(Step::Pump),
-        4 => (0..12_usize, 1..9_usize).prop_map(|(messages, most)| Step::Receive(messages, most)),
+        4 => (0..12_usize, prop_oneof![Just(1), 2..6_usize], 1..9_usize)
+            .prop_map(|(messages, batch, most)| Step::Receive(messages, batch, most)),
         2 => any::<bool>().prop_map(Step::Transmit),
     ]
 }
 
-/// So many events, asked for one by one.
-fn asked(core: &mut Endpoint<Vec<u8>>, count: usize) -> Vec<Event<Vec<u8>>> {
-    (0..count).map_while(|_| core.next_event()).collect()
+/// Whether the application asks for the event at this place as one more beside those that it has.
+fn is_more(place: usize, batch: usize) -> bool {
+    !place.is_multiple_of(batch)
 }
 
-/// So many events, by leases wherever there is one. Returns also how many messages came out of leases.
-fn leased(core: &mut Endpoint<Vec<u8>>, count: usize, most: usize) -> (Vec<Event<Vec<u8>>>, usize) {
+fn ask(core: &mut Endpoint<Vec<u8>>, one_more: bool) -> Option<Event<Vec<u8>>> {
+    if one_more { core.next_of_many() } else { core.next_event() }
+}
+
+/// So many events, in batches of so many, asked for one by one.
+fn asked(core: &mut Endpoint<Vec<u8>>, count: usize, batch: usize) -> Vec<Event<Vec<u8>>> {
+    (0..count).map_while(|place| ask(core, is_more(place, batch))).collect()
+}
+
+/// The next message of a lease, as the endpoint would hand it out.
+fn message(lease: &mut Lease<Vec<u8>>, one_more: bool) -> Option<Event<Vec<u8>>> {
+    let record = lease.next_message(one_more)?;
+    Some(Event::Message {
+        session: lease.session(),
+        peer: lease.peer(),
+        number: record.number,
+        stamp: record.stamp,
+        may_repeat: lease.may_repeat(&record),
+        frame: lease.frame().clone(),
+        body: record.body,
+    })
+}
+
+/// The same, by leases of at most so many wherever there is one. Returns also how many messages came out of leases.
+fn leased(core: &mut Endpoint<Vec<u8>>, count: usize, batch: usize, most: usize) -> (Vec<Event<Vec<u8>>>, usize) {
     let (mut events, mut by_lease) = (Vec::new(), 0);
     while events.len() < count {
         if let Some(mut lease) = core.lease() {
             let before = events.len();
-            let left = (count - before).min(most);
-            events.extend((0..left).map_while(|_| lease.next_message()));
+            let end = count.min(before + most);
+            events.extend((before..end).map_while(|place| message(&mut lease, is_more(place, batch))));
             by_lease += events.len() - before;
             core.settle(lease);
             if events.len() > before {
                 continue;
             }
         }
-        match core.next_event() {
+        match ask(core, is_more(events.len(), batch)) {
             Some(event) => events.push(event),
             None => break,
         }
@@ -73,11 +101,11 @@ fn run(setup: Setup, steps: &[Step]) -> Result<usize, TestCaseError> {
             Step::Close(who) => net.close(who),
             Step::Pump => net.pump(),
             Step::Transmit(idle) => net.transmit_from_receiver(idle),
-            Step::Receive(count, most) => {
+            Step::Receive(count, batch, most) => {
                 let mut other = net.receiver.core.clone();
-                let (events, messages) = leased(&mut other, count, most);
+                let (events, messages) = leased(&mut other, count, batch, most);
                 by_lease += messages;
-                prop_assert_eq!(events, asked(&mut net.receiver.core, count));
+                prop_assert_eq!(events, asked(&mut net.receiver.core, count, batch));
                 prop_assert_eq!(&other, &net.receiver.core);
                 let counters: [&Counters; 2] = [other.counters(), net.receiver.core.counters()];
                 prop_assert_eq!(counters[0], counters[1]);
@@ -88,7 +116,7 @@ fn run(setup: Setup, steps: &[Step]) -> Result<usize, TestCaseError> {
 }
 
 proptest! {
-    #[proves("PRO-1", "LAM-2", "ACK-1", "ACK-4")]
+    #[proves("PRO-1", "LAM-2", "ACK-1", "ACK-4", "ACK-10")]
     #[test]
     fn a_lease_leaves_the_endpoint_as_if_each_message_had_been_asked_for(
         level in prop_oneof![Just(Level::Received), Just(Level::Delivered), Just(Level::Processed)],
@@ -101,7 +129,7 @@ proptest! {
 #[test]
 fn most_of_what_comes_in_full_frames_is_handed_out_by_leases() {
     let mut steps = vec![Step::Send(0, 8, false); 300];
-    steps.extend([Step::Flush(0), Step::Pump, Step::Receive(10_000, 1000)]);
+    steps.extend([Step::Flush(0), Step::Pump, Step::Receive(10_000, 1, 1000)]);
     let by_lease = run(Setup { senders: 2, window: 1 << 16, slots: 100, ..Setup::default() }, &steps).unwrap();
     assert!(by_lease > 250, "{by_lease}");
 }

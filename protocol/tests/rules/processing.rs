@@ -146,3 +146,35 @@ fn a_session_that_its_sender_has_left_waits_for_no_more_than_the_senders_level()
         assert_eq!(net.receiver.core.senders().len(), 0);
     }
 }
+
+#[proves("ACK-10")]
+#[test]
+fn of_several_messages_taken_at_once_none_is_processed_before_more_is_asked_for() {
+    let mut net = Net::greeted(Setup { senders: 2, level: Level::Processed, ..Setup::default() });
+    net.greet(1);
+    for who in [0, 1, 0, 1, 0] {
+        net.send(who, "x").unwrap();
+        net.flush(who);
+        net.pump();
+    }
+    let take = |net: &mut Net, one_more: bool| {
+        std::iter::from_fn(|| if one_more { net.receiver.core.next_of_many() } else { net.receiver.core.next_event() })
+            .find(|event| matches!(event, Event::Message { .. }))
+    };
+    assert!(take(&mut net, false).is_some() && take(&mut net, true).is_some() && take(&mut net, true).is_some());
+    let told_both = |net: &mut Net| {
+        net.transmit_from_receiver(true);
+        [0, 1].map(|who| {
+            net.take_at_sender(who, usize::MAX);
+            let known = *net.senders[who].outbound().window().acknowledged();
+            (known.delivered.get(), known.processed.get())
+        })
+    };
+    assert_eq!(told_both(&mut net), [(2, 0), (1, 0)], "three were handed out, of two senders");
+    assert!(take(&mut net, false).is_some(), "the next call");
+    assert_eq!(told_both(&mut net), [(2, 2), (2, 1)], "says that all three are done with");
+    assert!(take(&mut net, true).is_some() && take(&mut net, true).is_none(), "there is no more to take with it");
+    assert_eq!(told_both(&mut net), [(3, 2), (2, 1)], "which says nothing of what is in hand");
+    assert!(take(&mut net, false).is_none());
+    assert_eq!(told_both(&mut net), [(3, 3), (2, 2)], "a call for more does, though it finds nothing");
+}

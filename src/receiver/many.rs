@@ -1,0 +1,94 @@
+//! Several messages at once.
+
+use super::{Ask, Receiver};
+use crate::{
+    error::{RecvError, RecvTimeoutError, TryRecvError},
+    message::Message,
+};
+use std::time::Duration;
+
+impl Receiver {
+    /// Waits for a message as [`recv`](Self::recv) does, and appends to `messages` what lies ready then, up to `limit` messages: the
+    /// first ones, in order, as `recv` would hand them out. Returns how many; 0, without waiting, if `limit` is 0.
+    ///
+    /// Asking for the next ones, or the next one, says that the application is done with *all* of these; none of them counts as processed
+    /// before (ACK-10). So a batch is the unit in which a sender of level [`Processed`](crate::Level::Processed) learns of progress, and
+    /// in which work is repeated after a crash; for messages that are done with one by one there is
+    /// [`recv_delivery`](Self::recv_delivery).
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv); nothing was appended then.
+    ///
+    /// # Examples
+    /// ```
+    /// use lamq::{Receiver, Sender, link::Memory};
+    ///
+    /// let space = Memory::new();
+    /// let receiver = Receiver::builder().link(space.clone()).bind("/rows")?;
+    /// let sender = Sender::builder().link(space).connect("/rows")?;
+    /// for row in ["a", "b", "c"] {
+    ///     sender.send(row)?;
+    /// }
+    /// let mut batch = Vec::new();
+    /// while batch.len() < 3 {
+    ///     receiver.recv_many(&mut batch, 100)?;
+    /// }
+    /// let rows: Vec<&[u8]> = batch.iter().map(|row| &**row).collect();
+    /// assert_eq!(rows, [b"a", b"b", b"c"]); // one transaction of a database, say
+    /// batch.clear();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recv_many(&self, messages: &mut Vec<Message>, limit: usize) -> Result<usize, RecvError> {
+        self.many_within(None, limit, &mut |message| messages.push(message)).map_err(|_| RecvError)
+    }
+
+    /// As [`recv_many`](Self::recv_many), if there is a message (CAL-4).
+    ///
+    /// # Errors
+    /// [`TryRecvError`]
+    pub fn try_recv_many(&self, messages: &mut Vec<Message>, limit: usize) -> Result<usize, TryRecvError> {
+        Ok(self.many_within(Some(Duration::ZERO), limit, &mut |message| messages.push(message))?)
+    }
+
+    /// As [`recv_many`](Self::recv_many), waiting no longer than `timeout` (CAL-1).
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError`]
+    pub fn recv_many_timeout(
+        &self,
+        messages: &mut Vec<Message>,
+        limit: usize,
+        timeout: Duration,
+    ) -> Result<usize, RecvTimeoutError> {
+        self.many_within(Some(timeout), limit, &mut |message| messages.push(message))
+    }
+
+    pub(crate) fn many_within(
+        &self,
+        timeout: Option<Duration>,
+        limit: usize,
+        append: &mut dyn FnMut(Message),
+    ) -> Result<usize, RecvTimeoutError> {
+        if limit == 0 {
+            return Ok(0);
+        }
+        append(self.recv_within(timeout)?);
+        let mut count = 1;
+        // CAL-12
+        while count < limit
+            && let Some(message) = self.one_more()
+        {
+            append(message);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// One more message, if it lies ready, beside those that the application has got.
+    fn one_more(&self) -> Option<Message> {
+        if let Some(message) = self.driver.take(true) {
+            return Some(message);
+        }
+        self.ask_within(Some(Duration::ZERO), Ask::OneMore).ok()
+    }
+}
