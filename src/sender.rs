@@ -120,6 +120,9 @@ impl Sender {
     /// As [`send`](Self::send), [`SendFailure::Full`], and [`SendFailure::Absent`] while a sender that
     /// [resumes](SenderBuilder::resume) has no receiver.
     pub fn try_send<M: AsRef<[u8]>>(&self, message: M) -> Result<u64, SendError<M>> {
+        if let Some(number) = self.session.stage(message.as_ref()) {
+            return Ok(number.get());
+        }
         match self.session.send(message.as_ref(), Manner::default(), Some(Duration::ZERO)) {
             Ok(number) => Ok(number.get()),
             Err(SendFailure::Timeout) => Err(SendError { message, failure: SendFailure::Full }),
@@ -138,6 +141,9 @@ impl Sender {
     }
 
     fn give<M: AsRef<[u8]>>(&self, message: M, timeout: Option<Duration>) -> Result<u64, SendError<M>> {
+        if let Some(number) = self.session.stage(message.as_ref()) {
+            return Ok(number.get());
+        }
         let result = if self.session.is_rendezvous() {
             self.hand_over(message.as_ref(), timeout) // RDV-2
         } else {

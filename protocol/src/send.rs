@@ -11,10 +11,12 @@ use std::collections::VecDeque;
 mod backlog;
 mod credit;
 mod flight;
+mod stage;
 
 pub use backlog::Parcel;
 use credit::Spent;
 pub use credit::{NoRoom, Reservation};
+pub use stage::Stage;
 
 /// What a [`SendWindow`] is made for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -357,11 +359,6 @@ impl SendWindow {
     /// Whether a gap is not told yet, for want of credit (DRP-2).
     pub const fn owes_gap(&self) -> bool {
         self.dropped > 0
-    }
-
-    /// The first number of the staged frame.
-    pub fn staged(&self) -> Option<Number> {
-        self.open.as_ref().map(OpenFrame::first)
     }
 
     /// Length of all frames that are not acknowledged (CRD-6).

@@ -51,6 +51,9 @@ pub struct OpenFrame {
 }
 
 impl OpenFrame {
+    /// What a record takes besides its body, at least.
+    pub const ENTRY: usize = ENTRY;
+
     /// An empty frame of at most `limit` bytes, built in `buffer`. `next` is the number of its first record, if none is
     /// dropped before it.
     pub fn new(mut buffer: Vec<u8>, limit: usize, next: Number) -> Self {
@@ -121,6 +124,29 @@ impl OpenFrame {
         self.count += 1;
     }
 
+    /// Appends a whole message right behind the last record, for which there is [`space`](Self::space), and returns its number. It is stamped
+    /// as what [follows](Self::is_followed_by).
+    ///
+    /// # Panics
+    /// As [`push`](Self::push).
+    #[inline]
+    pub fn append(&mut self, body: &[u8]) -> Number {
+        let number = self.next;
+        debug_assert!(self.count > 0 && self.fits(Shape::default(), body.len(), self.last_stamp.next()));
+        let length = u32::try_from(body.len()).expect("fits a frame");
+        self.index.extend_from_slice(&length.to_le_bytes());
+        self.bytes.extend_from_slice(body);
+        self.next = number.next();
+        self.last_stamp = self.last_stamp.next();
+        self.count += 1;
+        number
+    }
+
+    /// Whether [`append`](Self::append) gives a message this stamp.
+    pub fn is_followed_by(&self, stamp: Stamp) -> bool {
+        self.count > 0 && !self.ends_inside && self.follows(stamp)
+    }
+
     /// Asks to be told as soon as the last record is delivered (ACK-8).
     pub const fn await_delivery(&mut self) {
         self.awaits = true;
@@ -144,6 +170,26 @@ impl OpenFrame {
     /// Length of the frame, were it finished now.
     pub const fn frame_bytes(&self) -> usize {
         self.bytes.len() + self.index.len()
+    }
+
+    /// How many bytes it can still grow by.
+    pub const fn space(&self) -> usize {
+        self.limit.saturating_sub(self.frame_bytes())
+    }
+
+    /// Length of all bodies.
+    pub const fn body_bytes(&self) -> usize {
+        self.bytes.len() - BODIES
+    }
+
+    /// How many records it has.
+    pub const fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Stamp of the last record.
+    pub const fn last_stamp(&self) -> Stamp {
+        self.last_stamp
     }
 
     /// Finishes the frame as number `frame` of `session`; `solicit` asks the receiver for an acknowledgement (ACK-4).
