@@ -120,9 +120,6 @@ impl Sender {
     /// As [`send`](Self::send), [`SendFailure::Full`], and [`SendFailure::Absent`] while a sender that
     /// [resumes](SenderBuilder::resume) has no receiver.
     pub fn try_send<M: AsRef<[u8]>>(&self, message: M) -> Result<u64, SendError<M>> {
-        if let Some(number) = self.session.stage(message.as_ref()) {
-            return Ok(number.get());
-        }
         match self.session.send(message.as_ref(), Manner::default(), Some(Duration::ZERO)) {
             Ok(number) => Ok(number.get()),
             Err(SendFailure::Timeout) => Err(SendError { message, failure: SendFailure::Full }),
@@ -141,13 +138,14 @@ impl Sender {
     }
 
     fn give<M: AsRef<[u8]>>(&self, message: M, timeout: Option<Duration>) -> Result<u64, SendError<M>> {
-        if let Some(number) = self.session.stage(message.as_ref()) {
+        let body = message.as_ref();
+        if let Some(number) = self.session.stage(body) {
             return Ok(number.get());
         }
         let result = if self.session.is_rendezvous() {
-            self.hand_over(message.as_ref(), timeout) // RDV-2
+            self.hand_over(body, timeout) // RDV-2
         } else {
-            self.session.send(message.as_ref(), Manner::default(), timeout)
+            self.session.send(body, Manner::default(), timeout)
         };
         result.map(Number::get).map_err(|failure| SendError { message, failure })
     }

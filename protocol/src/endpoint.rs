@@ -50,6 +50,8 @@ pub struct Endpoint<B> {
     resumed: BTreeMap<SessionId, SessionId>,
     /// Sessions that have something to say, at the latest when idle.
     touched: BTreeSet<SessionId>,
+    /// Empty, for the next of these.
+    spare_touched: Aside<BTreeSet<SessionId>>,
     /// Whether one of them has been touched since the last transmit.
     fresh: bool,
     ended: VecDeque<SessionId>,
@@ -76,6 +78,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             ready: VecDeque::new(),
             resumed: BTreeMap::new(),
             touched: BTreeSet::new(),
+            spare_touched: Aside::default(),
             fresh: false,
             ended: VecDeque::new(),
             handed: None,
@@ -220,9 +223,9 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let mut blocked = Vec::new();
         self.grant_large();
         let share = if self.inbound.is_empty() { 0 } else { self.share(self.active_sessions()) };
-        let touched = core::mem::take(&mut self.touched);
+        let mut touched = core::mem::replace(&mut self.touched, core::mem::take(&mut self.spare_touched.0));
         self.fresh = false;
-        for session in touched {
+        while let Some(session) = touched.pop_first() {
             let mut offer = |priority, frame: &[u8]| link(session, priority, frame);
             let (mut left, mut is_removed) = (true, false);
             if let Some(Incoming { session: inbound, .. }) = self.inbound.get_mut(&session) {
@@ -250,6 +253,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
                 blocked.push(session);
             }
         }
+        self.spare_touched = Aside(touched);
         blocked
     }
 

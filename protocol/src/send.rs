@@ -203,7 +203,8 @@ impl SendWindow {
         let Self { open, flight, spent, settings, .. } = self;
         open.get_or_insert_with(|| {
             spent.frames += 1;
-            OpenFrame::new(flight.buffer(), settings.frame_size, next)
+            let (buffer, index) = flight.buffers();
+            OpenFrame::new(buffer, settings.frame_size, next).with_index(index)
         })
     }
 
@@ -220,7 +221,8 @@ impl SendWindow {
     pub fn seal(&mut self, solicit: bool) {
         if let (Some(session), Some(open)) = (self.session, self.open.take()) {
             let (last, whole) = (open.last(), open.last_whole());
-            let bytes = open.seal(session, self.flight.next(), solicit);
+            let (bytes, index) = open.take_apart(session, self.flight.next(), solicit);
+            self.flight.reuse_index(index);
             self.flight.add(Kept::new(bytes, last, whole, false));
         }
     }

@@ -113,6 +113,11 @@ impl Session {
 
     /// Sends a message within `timeout`, or however long it takes. Returns its number.
     pub(super) fn send(&self, body: &[u8], manner: Manner, timeout: Option<Duration>) -> Result<Number, SendFailure> {
+        if manner == Manner::default()
+            && let Some(number) = self.stage(body)
+        {
+            return Ok(number);
+        }
         let result = self.await_room(body.len(), timeout, |state| state.core.send(self.id, body, manner))?;
         result.unwrap_or_else(|| Err(self.late()))
     }

@@ -50,10 +50,12 @@ pub(super) struct Flight {
     /// Length of all frames together.
     bytes: usize,
     spare: Aside<Vec<Vec<u8>>>,
+    spare_index: Aside<Vec<u8>>,
 }
 
-/// How many buffers are kept for frames to come.
-const SPARE_FRAMES: usize = 8;
+/// How many buffers are kept for frames to come: as many as are acknowledged at once where nothing is set otherwise, which is half a
+/// window (ACK-2).
+const SPARE_FRAMES: usize = 16;
 
 impl Flight {
     /// The number of the frame that is added next.
@@ -72,9 +74,14 @@ impl Flight {
         self.frames.push_back(frame);
     }
 
-    /// An empty buffer, used before if possible.
-    pub(super) fn buffer(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
+    /// Buffers for a frame and its index, used before if possible.
+    pub(super) fn buffers(&mut self) -> (Vec<u8>, Vec<u8>) {
+        (self.spare.pop().unwrap_or_default(), std::mem::take(&mut self.spare_index))
+    }
+
+    /// The index of a frame is done with its buffer.
+    pub(super) fn reuse_index(&mut self, buffer: Vec<u8>) {
+        self.spare_index = Aside(buffer);
     }
 
     /// Offers to `link` what was lost, then what was not transmitted yet as far as the credit goes. Returns whether the link

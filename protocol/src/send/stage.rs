@@ -45,10 +45,13 @@ impl SendWindow {
 
     /// Lends the staged frame, if what comes next goes there, and stays there for a while.
     pub(crate) fn lend_stage(&mut self, clock: &Clock) -> Option<Stage> {
+        let open = self.open.as_ref().filter(|open| open.is_followed_by(clock.now().next()))?;
         let is_next = self.session.is_some() && !self.rendezvous && self.dropped == 0 && self.backlog.is_empty();
         // LRG-3. DAT-5: there is something to stage behind. What waits for the link is offered again with each message.
         let stays = !self.has_large() && self.flight.is_behind() && !self.flight.has_waiting();
-        let open = self.open.as_ref().filter(|open| is_next && stays && open.is_followed_by(clock.now().next()))?;
+        if !is_next || !stays {
+            return None;
+        }
         // CRD-2, CRD-6. DAT-6: it leaves when not even an empty message fits behind the last.
         let records = (MAX_RECORDS - 1).saturating_sub(open.count()) * ENTRY;
         let room = open.space().saturating_sub(ENTRY).min(self.spendable()).min(records);

@@ -57,7 +57,6 @@ impl OpenFrame {
     /// An empty frame of at most `limit` bytes, built in `buffer`. `next` is the number of its first record, if none is
     /// dropped before it.
     pub fn new(mut buffer: Vec<u8>, limit: usize, next: Number) -> Self {
-        // It grows with what is put into it: a frame is kept until it is acknowledged, and most are short (CRD-6).
         buffer.clear();
         buffer.resize(BODIES, 0);
         let stamp = Stamp::default();
@@ -73,6 +72,14 @@ impl OpenFrame {
             ends_inside: false,
             awaits: false,
         }
+    }
+
+    /// With an index that is built in this buffer.
+    #[must_use]
+    pub fn with_index(mut self, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        self.index = buffer;
+        self
     }
 
     /// How many bytes a further record can have; `None` if there is no room for one.
@@ -117,7 +124,7 @@ impl OpenFrame {
         if self.count == 0 {
             (self.first, self.first_stamp) = (number, stamp);
         }
-        self.bytes.extend_from_slice(body);
+        self.add_body(body);
         self.next = number.next();
         self.last_stamp = stamp;
         self.ends_inside = shape.more;
@@ -135,11 +142,31 @@ impl OpenFrame {
         debug_assert!(self.count > 0 && self.fits(Shape::default(), body.len(), self.last_stamp.next()));
         let length = u32::try_from(body.len()).expect("fits a frame");
         self.index.extend_from_slice(&length.to_le_bytes());
-        self.bytes.extend_from_slice(body);
+        self.add_body(body);
         self.next = number.next();
         self.last_stamp = self.last_stamp.next();
         self.count += 1;
         number
+    }
+
+    #[inline]
+    fn add_body(&mut self, body: &[u8]) {
+        if body.len() > self.bytes.capacity() - self.bytes.len() {
+            self.grow(body.len());
+        }
+        self.bytes.extend_from_slice(body);
+    }
+
+    /// A frame grows with what is put into it: it is kept until it is acknowledged, and most are short (CRD-6). One that is not will
+    /// most likely be full.
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let length = self.bytes.len();
+        if length + more >= self.limit / 4 {
+            self.bytes.reserve_exact(self.limit.max(length + more) - length);
+        } else {
+            self.bytes.reserve(more);
+        }
     }
 
     /// Whether [`append`](Self::append) gives a message this stamp.
@@ -196,7 +223,15 @@ impl OpenFrame {
     ///
     /// # Panics
     /// When the bodies are longer than 4 GiB, which none that fitted are.
-    pub fn seal(mut self, session: SessionId, frame: FrameNumber, solicit: bool) -> Vec<u8> {
+    pub fn seal(self, session: SessionId, frame: FrameNumber, solicit: bool) -> Vec<u8> {
+        self.take_apart(session, frame, solicit).0
+    }
+
+    /// As [`seal`](Self::seal); returns also the buffer of the index, for the [next one](Self::with_index).
+    ///
+    /// # Panics
+    /// As [`seal`](Self::seal).
+    pub fn take_apart(mut self, session: SessionId, frame: FrameNumber, solicit: bool) -> (Vec<u8>, Vec<u8>) {
         let bodies = BODIES..self.bytes.len();
         self.bytes.extend_from_slice(&self.index);
         let bytes = &mut self.bytes;
@@ -208,7 +243,7 @@ impl OpenFrame {
         let flags = if solicit { FLAG_SOLICIT } else { 0 } | if self.awaits { FLAG_AWAIT } else { 0 };
         put(bytes, FLAGS, flags.to_le_bytes());
         header::seal(bytes, bodies);
-        self.bytes
+        (self.bytes, self.index)
     }
 
     /// Whether the index needs no explicit stamp.
