@@ -19,6 +19,7 @@ use notice::Notices;
 use orphan::Orphan;
 use patience::Patience;
 use poller::{BLOCKED_TICK, Poller};
+use staging::Lender;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     io,
@@ -37,6 +38,7 @@ mod poller;
 mod rare;
 mod seek;
 mod spin;
+mod staging;
 mod want;
 
 pub(crate) use driver::Driver;
@@ -45,6 +47,7 @@ pub(crate) use mailbox::Mailbox;
 pub(crate) use poller::sleep_on;
 pub(crate) use seek::{APPEAR_TICK, GREETING_TICK, Seeker};
 pub(crate) use spin::Spin;
+pub(crate) use staging::Staging;
 
 /// What the lock protects.
 #[derive(Debug)]
@@ -85,6 +88,7 @@ pub(crate) struct State {
     answer_wait: Duration,
     pub(crate) reports: Reports,
     outlay: Outlay,
+    lender: Lender,
     /// When to try again to have the name that somebody took away.
     next_name: Option<Deadline>,
     /// Inboxes of ours without a name.
@@ -134,6 +138,7 @@ impl State {
             answer_wait: Duration::ZERO,
             reports: poller.reports(),
             outlay: Outlay::default(),
+            lender: Lender::default(),
             next_name: None,
             orphans: Vec::new(),
             turn: 0,
@@ -238,6 +243,7 @@ impl State {
     fn is_unsaid(&self) -> bool {
         self.retry_soon
             || self.outlay.is_out()
+            || self.lender.is_out()
             || self.core.wants_idle_transmit()
             || self.core.staged().next().is_some()
     }

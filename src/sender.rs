@@ -140,10 +140,14 @@ impl Sender {
     }
 
     fn give<M: AsRef<[u8]>>(&self, message: M, timeout: Option<Duration>) -> Result<u64, SendError<M>> {
+        let body = message.as_ref();
+        if let Some(number) = self.session.stage(body) {
+            return Ok(number.get());
+        }
         let result = if self.session.is_rendezvous() {
-            self.hand_over(message.as_ref(), timeout) // RDV-2
+            self.hand_over(body, timeout) // RDV-2
         } else {
-            self.session.send(message.as_ref(), Manner::default(), timeout)
+            self.session.send(body, Manner::default(), timeout)
         };
         result.map(Number::get).map_err(|failure| SendError { message, failure })
     }

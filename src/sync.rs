@@ -1,7 +1,9 @@
 //! The one place that names locks: `parking_lot`, or `loom` when its models are run (`--cfg lamq_loom`).
 
+mod loan;
 mod role;
 
+pub(crate) use loan::Loan;
 pub(crate) use role::{Role, Upkeep, World};
 pub(crate) use std::sync::{
     Arc, OnceLock, Weak,

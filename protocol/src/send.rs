@@ -11,11 +11,13 @@ use std::collections::VecDeque;
 mod backlog;
 mod credit;
 mod flight;
+mod stage;
 mod types;
 
 pub use backlog::Parcel;
 use credit::Spent;
 pub use credit::{NoRoom, Reservation};
+pub use stage::Stage;
 pub use types::{Manner, SendSettings};
 
 /// Numbers, packs and keeps messages; spends credit.
@@ -179,7 +181,8 @@ impl SendWindow {
         let Self { open, flight, spent, settings, .. } = self;
         open.get_or_insert_with(|| {
             spent.frames += 1;
-            flight.begin(settings.frame_size, next)
+            let (buffer, index) = flight.buffers();
+            OpenFrame::new(buffer, settings.frame_size, next).with_index(index)
         })
     }
 
@@ -198,7 +201,8 @@ impl SendWindow {
     pub fn seal(&mut self, solicit: bool) {
         if let (Some(session), Some(open)) = (self.session, self.open.take()) {
             let (last, whole) = (open.last(), open.last_whole());
-            let bytes = open.seal_and_leave(session, self.flight.next(), solicit, &mut self.flight.spare_index);
+            let (bytes, index) = open.take_apart(session, self.flight.next(), solicit);
+            self.flight.reuse_index(index);
             self.flight.add(Kept::new(bytes, last, whole, false));
         }
     }
@@ -337,21 +341,6 @@ impl SendWindow {
     /// Whether a gap is not told yet, for want of credit (DRP-2).
     pub const fn owes_gap(&self) -> bool {
         self.dropped > 0
-    }
-
-    /// The first number of the staged frame, if there is one that may leave.
-    pub fn staged(&self) -> Option<Number> {
-        self.open.as_ref().filter(|_| self.may_leave()).map(OpenFrame::first)
-    }
-
-    /// Whether there is a staged frame.
-    pub const fn is_staging(&self) -> bool {
-        self.open.is_some()
-    }
-
-    /// Whether something can leave only when more credit has come.
-    pub const fn awaits_credit(&self) -> bool {
-        self.flight.has_waiting() || (self.open.is_some() && !self.may_leave())
     }
 
     /// Length of all frames that are not acknowledged (CRD-6).

@@ -1,6 +1,6 @@
 //! The handle of an endpoint: its calls, and the thread that serves it between them.
 
-use super::{Handout, Mailbox, Part, State, poller::Poller};
+use super::{Handout, Mailbox, Part, Staging, State, poller::Poller};
 use crate::{
     clock::Deadline,
     fork::{Forked, Generation, Maker},
@@ -9,7 +9,7 @@ use crate::{
     reports,
     sync::{Arc, Mutex, Role},
 };
-use lamq_protocol::endpoint::Settings;
+use lamq_protocol::{Number, SessionId, endpoint::Settings};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::{io, os::fd::BorrowedFd, thread, time::Duration};
 
@@ -18,6 +18,7 @@ use std::{io, os::fd::BorrowedFd, thread, time::Duration};
 pub(crate) struct Driver {
     pub(crate) link: Arc<dyn Link>,
     handout: Arc<Handout>,
+    staging: Arc<Staging>,
     shared: Arc<Shared>,
     keeper: Mutex<Option<thread::JoinHandle<()>>>,
     generation: Generation,
@@ -44,9 +45,10 @@ impl Driver {
         let receives = part != Part::Sender;
         let poller = Poller::new(receives, spin)?;
         let state = State::new(Arc::clone(&link), mailbox, settings, part, &poller);
-        let handout = state.outlay.handout();
+        let (handout, staging) = (state.outlay.handout(), state.lender.staging());
         let shared = Arc::new(Shared { role: Role::new(state), poller });
-        let driver = Self { link, handout, shared, keeper: Mutex::new(None), generation, maker: Maker::here() };
+        let maker = Maker::here();
+        let driver = Self { link, handout, staging, shared, keeper: Mutex::new(None), generation, maker };
         if receives {
             driver.start_keeper();
         }
@@ -63,6 +65,12 @@ impl Driver {
     #[inline]
     pub(crate) fn take(&self, one_more: bool) -> Option<Message> {
         if self.generation.check().is_err() { None } else { self.handout.take(one_more) }
+    }
+
+    /// Accepts a message that can be staged, and returns its number; `None` if the endpoint is to be asked, and in a forked child.
+    #[inline]
+    pub(crate) fn stage(&self, session: SessionId, body: &[u8]) -> Option<Number> {
+        self.generation.check().ok().and_then(|()| self.staging.push(session, body))
     }
 
     /// Runs a step that does not wait.

@@ -75,6 +75,7 @@ impl State {
 
     /// Takes back what was laid out, before anything else is done.
     pub(super) fn settle(&mut self) {
+        self.take_stage_back();
         if std::mem::take(&mut self.outlay.is_out)
             && let Some(lease) = self.outlay.handout.lease.lock().take()
         {

@@ -106,8 +106,18 @@ impl Session {
         has_room.unwrap_or_default()
     }
 
+    /// Accepts a message if it can be staged without further ado.
+    pub(super) fn stage(&self, body: &[u8]) -> Option<Number> {
+        self.driver.stage(self.id, body)
+    }
+
     /// Sends a message within `timeout`, or however long it takes. Returns its number.
     pub(super) fn send(&self, body: &[u8], manner: Manner, timeout: Option<Duration>) -> Result<Number, SendFailure> {
+        if manner == Manner::default()
+            && let Some(number) = self.stage(body)
+        {
+            return Ok(number);
+        }
         let result =
             self.await_room(body.len(), timeout, manner.awaited, |state| state.core.send(self.id, body, manner))?;
         result.unwrap_or_else(|| Err(self.late()))
@@ -146,7 +156,10 @@ impl Session {
             let result = attempt(state);
             state.transmit(false); // the message, or what asks for room (LRG-2)
             match result {
-                Ok(result) => Some(Ok(result)),
+                Ok(result) => {
+                    state.lend_stage(self.id);
+                    Some(Ok(result))
+                }
                 Err(SendRefused::NoRoom(NoRoom::Credit)) => None,
                 Err(SendRefused::NoRoom(NoRoom::TooLong { length, limit })) => {
                     Some(Err(SendFailure::TooLong { length, limit }))

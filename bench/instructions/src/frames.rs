@@ -28,7 +28,9 @@ fn full_frame(bytes: Vec<u8>, index: &mut Vec<u8>) -> (Vec<u8>, u64) {
         stamp = stamp.next();
         messages += 1;
     }
-    (open.seal_and_leave(session(), FrameNumber::new(1), false, index), messages)
+    let (frame, buffer) = open.take_apart(session(), FrameNumber::new(1), false);
+    *index = buffer;
+    (frame, messages)
 }
 
 pub(crate) fn encode() -> u64 {

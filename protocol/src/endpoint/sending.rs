@@ -3,7 +3,7 @@
 use super::{Connect, Endpoint, SendRefused};
 use crate::{
     number::{Number, SessionId, StreamId},
-    send::{Manner, Reservation},
+    send::{Manner, Reservation, Stage},
     session::{Ended, Outbound},
     wire::{self, Greeting},
 };
@@ -82,6 +82,20 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             self.touch(session); // a refused one may have to be asked for
         }
         Ok(result?)
+    }
+
+    /// Lends the staged frame of a session, if the next messages that are short enough are staged there: they need not be sent by
+    /// [`send`](Self::send) then.
+    pub fn lend_stage(&mut self, session: SessionId) -> Option<Stage> {
+        let Self { outbound, clock, .. } = self;
+        outbound.get_mut(&session).filter(|outbound| outbound.is_open())?.window_mut().lend_stage(clock)
+    }
+
+    /// Takes a staged frame back: what was appended to it is as if it had been sent.
+    pub fn return_stage(&mut self, session: SessionId, stage: Stage) {
+        if let Some(outbound) = self.outbound.get_mut(&session) {
+            outbound.window_mut().return_stage(stage, &mut self.clock);
+        }
     }
 
     /// Gives a message its number and drops it (DRP-1).

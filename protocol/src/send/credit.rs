@@ -208,6 +208,19 @@ impl SendWindow {
         welcomed && turn && first && bytes <= self.known.byte_credit && (paid || (memory && frame))
     }
 
+    /// How many bytes can be spent before there is no credit (CRD-2) or no memory (CRD-6), if a frame is kept.
+    pub(super) fn spendable(&self) -> usize {
+        let credit = self.known.byte_credit.saturating_sub(self.spent.bytes.saturating_add(self.spent.reserved.1));
+        let reserved = usize::try_from(self.spent.reserved.1).unwrap_or(usize::MAX);
+        let memory = self.settings.retain.saturating_sub(self.bytes_kept().saturating_add(reserved));
+        memory.min(usize::try_from(credit).unwrap_or(usize::MAX))
+    }
+
+    /// Whether somebody waits for room for a message longer than a frame (LRG-3).
+    pub(super) const fn has_large(&self) -> bool {
+        self.spent.large.is_some()
+    }
+
     /// Whether a message that was accepted before can be sent again; if it never can before it is asked for, it is.
     pub(super) fn has_credit_again(&mut self, length: usize, fits: bool) -> bool {
         let bytes = self.spent.bytes.saturating_add(self.spent.reserved.1).saturating_add(length as u64);

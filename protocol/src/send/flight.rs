@@ -3,7 +3,7 @@
 use crate::{
     aside::Aside,
     number::{FrameNumber, Level, Number},
-    wire::{Acknowledgement, OpenFrame},
+    wire::Acknowledgement,
 };
 use std::collections::{BTreeSet, VecDeque};
 
@@ -50,8 +50,7 @@ pub(super) struct Flight {
     /// Length of all frames together.
     bytes: usize,
     spare: Aside<Vec<Vec<u8>>>,
-    /// A buffer for the index of the frame to come.
-    pub(super) spare_index: Aside<Vec<u8>>,
+    spare_index: Aside<Vec<u8>>,
 }
 
 /// How many buffers are kept for frames to come: as many frames of 8 KiB as the receiver lets wait in a window of 256 KiB, so that a busy
@@ -75,10 +74,14 @@ impl Flight {
         self.frames.push_back(frame);
     }
 
-    /// An empty frame, in buffers that were used before if possible. See [`OpenFrame::new`].
-    pub(super) fn begin(&mut self, limit: usize, next: Number) -> OpenFrame {
-        OpenFrame::new(self.spare.pop().unwrap_or_default(), limit, next)
-            .with_index(std::mem::take(&mut self.spare_index))
+    /// Buffers for a frame and its index, used before if possible.
+    pub(super) fn buffers(&mut self) -> (Vec<u8>, Vec<u8>) {
+        (self.spare.pop().unwrap_or_default(), std::mem::take(&mut self.spare_index))
+    }
+
+    /// The index of a frame is done with its buffer.
+    pub(super) fn reuse_index(&mut self, buffer: Vec<u8>) {
+        self.spare_index = Aside(buffer);
     }
 
     /// Offers to `link` what was lost, then what was not transmitted yet as far as the credit goes. Returns whether the link

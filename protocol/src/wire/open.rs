@@ -53,10 +53,12 @@ pub struct OpenFrame {
 }
 
 impl OpenFrame {
+    /// What a record takes besides its body, at least.
+    pub const ENTRY: usize = ENTRY;
+
     /// An empty frame of at most `limit` bytes, built in `buffer`. `next` is the number of its first record, if none is
     /// dropped before it.
     pub fn new(mut buffer: Vec<u8>, limit: usize, next: Number) -> Self {
-        // It grows with what is put into it: a frame is kept until it is acknowledged, and most are short (CRD-6).
         buffer.clear();
         buffer.resize(BODIES, 0);
         let stamp = Stamp::default();
@@ -75,11 +77,12 @@ impl OpenFrame {
         }
     }
 
-    /// The same, with its index built in a buffer of its own.
+    /// With an index that is built in this buffer.
     #[must_use]
-    pub fn with_index(self, mut index: Vec<u8>) -> Self {
-        index.clear();
-        Self { index, ..self }
+    pub fn with_index(mut self, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        self.index = buffer;
+        self
     }
 
     /// How many bytes a further record can have; `None` if there is no room for one.
@@ -128,11 +131,54 @@ impl OpenFrame {
             // Once and for all, or the last growth would take twice as much as the frame can ever have.
             self.bytes.reserve_exact(self.limit.saturating_sub(self.bytes.len()));
         }
-        self.bytes.extend_from_slice(body);
+        self.add_body(body);
         self.next = number.next();
         self.last_stamp = stamp;
         self.ends_inside = shape.more;
         self.count += 1;
+    }
+
+    /// Appends a whole message right behind the last record, for which there is [`space`](Self::space), and returns its number. It is stamped
+    /// as what [follows](Self::is_followed_by).
+    ///
+    /// # Panics
+    /// As [`push`](Self::push).
+    #[inline]
+    pub fn append(&mut self, body: &[u8]) -> Number {
+        let number = self.next;
+        debug_assert!(self.count > 0 && self.fits(Shape::default(), body.len(), self.last_stamp.next()));
+        let length = u32::try_from(body.len()).expect("fits a frame");
+        self.index.extend_from_slice(&length.to_le_bytes());
+        self.add_body(body);
+        self.next = number.next();
+        self.last_stamp = self.last_stamp.next();
+        self.count += 1;
+        number
+    }
+
+    #[inline]
+    fn add_body(&mut self, body: &[u8]) {
+        if body.len() > self.bytes.capacity() - self.bytes.len() {
+            self.grow(body.len());
+        }
+        self.bytes.extend_from_slice(body);
+    }
+
+    /// A frame grows with what is put into it: it is kept until it is acknowledged, and most are short (CRD-6). One that is not will
+    /// most likely be full.
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let length = self.bytes.len();
+        if length + more >= self.limit / 4 {
+            self.bytes.reserve_exact(self.limit.max(length + more) - length);
+        } else {
+            self.bytes.reserve(more);
+        }
+    }
+
+    /// Whether [`append`](Self::append) gives a message this stamp.
+    pub fn is_followed_by(&self, stamp: Stamp) -> bool {
+        self.count > 0 && !self.ends_inside && self.follows(stamp)
     }
 
     /// Asks to be told as soon as the last record is delivered (ACK-8).
@@ -165,25 +211,39 @@ impl OpenFrame {
         self.bytes.len() + self.index.len()
     }
 
+    /// How many bytes it can still grow by.
+    pub const fn space(&self) -> usize {
+        self.limit.saturating_sub(self.frame_bytes())
+    }
+
+    /// Length of all bodies.
+    pub const fn body_bytes(&self) -> usize {
+        self.bytes.len() - BODIES
+    }
+
+    /// How many records it has.
+    pub const fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Stamp of the last record.
+    pub const fn last_stamp(&self) -> Stamp {
+        self.last_stamp
+    }
+
     /// Finishes the frame as number `frame` of `session`; `solicit` asks the receiver for an acknowledgement (ACK-4).
     ///
     /// # Panics
     /// When the bodies are longer than 4 GiB, which none that fitted are.
     pub fn seal(self, session: SessionId, frame: FrameNumber, solicit: bool) -> Vec<u8> {
-        self.seal_and_leave(session, frame, solicit, &mut Vec::new())
+        self.take_apart(session, frame, solicit).0
     }
 
-    /// As [`seal`](Self::seal); leaves the buffer of the index there, for the next frame.
+    /// As [`seal`](Self::seal); returns also the buffer of the index, for the [next one](Self::with_index).
     ///
     /// # Panics
     /// As [`seal`](Self::seal).
-    pub fn seal_and_leave(
-        mut self,
-        session: SessionId,
-        frame: FrameNumber,
-        solicit: bool,
-        index: &mut Vec<u8>,
-    ) -> Vec<u8> {
+    pub fn take_apart(mut self, session: SessionId, frame: FrameNumber, solicit: bool) -> (Vec<u8>, Vec<u8>) {
         let bodies = BODIES..self.bytes.len();
         self.bytes.extend_from_slice(&self.index);
         let bytes = &mut self.bytes;
@@ -195,8 +255,7 @@ impl OpenFrame {
         let flags = if solicit { FLAG_SOLICIT } else { 0 } | if self.awaits { FLAG_AWAIT } else { 0 };
         put(bytes, FLAGS, flags.to_le_bytes());
         header::seal(bytes, bodies);
-        *index = self.index;
-        self.bytes
+        (self.bytes, self.index)
     }
 
     /// Whether the index needs no explicit stamp.

@@ -116,10 +116,12 @@ impl Acknowledgement {
 
     /// The frames that are named one by one.
     pub fn early_frames(&self) -> impl Iterator<Item = FrameNumber> + use<> {
-        let (frames, early) = (self.frames.get(), self.early);
-        (0..EARLY_FRAMES)
-            .filter(move |bit| early >> bit & 1 == 1)
-            .map(move |bit| FrameNumber::new(frames.saturating_add(2 + bit)))
+        let (frames, mut left) = (self.frames.get(), self.early);
+        core::iter::from_fn(move || {
+            let bit = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            (bit < u64::BITS).then(|| FrameNumber::new(frames.saturating_add(2 + u64::from(bit))))
+        })
     }
 
     /// The frame, for the sender's session id, at the receiver's clock.

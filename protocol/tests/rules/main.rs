@@ -24,6 +24,7 @@ mod holding;
 mod hostile;
 mod large;
 mod leasing;
+mod lending;
 mod logical_time;
 mod losing;
 mod net;

@@ -1,0 +1,55 @@
+//! The staged frame of a session lies ready for its senders, so that most of their calls need not enter the endpoint: a lock of its own,
+//! and no thread that waits for anything else.
+
+use super::State;
+use crate::sync::{Arc, Loan};
+use lamq_protocol::{Number, SessionId, send::Stage};
+
+/// What lies ready, if anything does, and for whose messages.
+pub(crate) type Staging = Loan<(SessionId, Stage)>;
+
+impl Staging {
+    /// Accepts a message that can be staged, and returns its number; `None` if the endpoint is to be asked.
+    #[inline]
+    pub(crate) fn push(&self, session: SessionId, body: &[u8]) -> Option<Number> {
+        self.make_use(|(whose, stage)| if *whose == session { stage.push(body) } else { None })
+    }
+}
+
+/// The side of the endpoint.
+#[derive(Debug, Default)]
+pub(super) struct Lender {
+    staging: Arc<Staging>,
+    is_out: bool,
+}
+
+impl Lender {
+    pub(super) fn staging(&self) -> Arc<Staging> {
+        Arc::clone(&self.staging)
+    }
+
+    /// Whether a staged frame was lent and not taken back.
+    pub(super) const fn is_out(&self) -> bool {
+        self.is_out
+    }
+}
+
+impl State {
+    /// Lends the staged frame of a session to its senders. The next step takes it back, be it that of a call or of the keeper, which is at
+    /// work as long as something is staged (DAT-6).
+    pub(crate) fn lend_stage(&mut self, session: SessionId) {
+        if let Some(stage) = self.core.lend_stage(session) {
+            self.lender.staging.lend((session, stage));
+            self.lender.is_out = true;
+        }
+    }
+
+    /// Takes back what was lent, before anything else is done.
+    pub(super) fn take_stage_back(&mut self) {
+        if std::mem::take(&mut self.lender.is_out)
+            && let Some((session, stage)) = self.lender.staging.take_back()
+        {
+            self.core.return_stage(session, stage);
+        }
+    }
+}

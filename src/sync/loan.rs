@@ -1,0 +1,78 @@
+//! What the owner of a state lends to threads that do not have the state's lock.
+
+use super::{AtomicBool, Mutex, Ordering};
+
+/// A place for what is lent. Its lock is held for a moment only, and whoever holds it takes no other.
+#[derive(Debug)]
+pub(crate) struct Loan<T> {
+    lent: Mutex<Option<T>>,
+    /// Whether there may be something: a hint that costs less than the lock.
+    open: AtomicBool,
+}
+
+impl<T> Default for Loan<T> {
+    fn default() -> Self {
+        Self { lent: Mutex::new(None), open: AtomicBool::new(false) }
+    }
+}
+
+impl<T> Loan<T> {
+    /// Uses what is lent, if anything is. When it is of no more use, the others need not look either.
+    #[inline]
+    pub(crate) fn make_use<R>(&self, action: impl FnOnce(&mut T) -> Option<R>) -> Option<R> {
+        if !self.open.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut lent = self.lent.lock();
+        let result = lent.as_mut().and_then(action);
+        if result.is_none() {
+            self.open.store(false, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Lends something.
+    pub(crate) fn lend(&self, thing: T) {
+        let mut lent = self.lent.lock();
+        *lent = Some(thing);
+        self.open.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes it back. From then on nobody uses it.
+    pub(crate) fn take_back(&self) -> Option<T> {
+        let mut lent = self.lent.lock();
+        self.open.store(false, Ordering::Relaxed);
+        lent.take()
+    }
+}
+
+#[cfg(all(test, lamq_loom))]
+mod loom_tests {
+    use super::*;
+    use loom::{sync::Arc, thread};
+
+    #[test]
+    fn what_was_done_with_a_loan_is_there_when_it_is_taken_back() {
+        loom::model(|| {
+            let loan = Arc::new(Loan::default());
+            loan.lend(0);
+            let users = [(); 2].map(|()| {
+                let loan = Arc::clone(&loan);
+                thread::spawn(move || {
+                    let done = (0..2).map_while(|_| {
+                        loan.make_use(|count| {
+                            *count += 1;
+                            Some(())
+                        })
+                    });
+                    done.count()
+                })
+            });
+            let before = loan.take_back().expect("it was lent");
+            assert_eq!(loan.take_back(), None);
+            loan.lend(before);
+            let done: usize = users.map(|user| user.join().expect("no panic")).iter().sum();
+            assert_eq!(loan.take_back(), Some(done));
+        });
+    }
+}
