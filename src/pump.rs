@@ -75,6 +75,10 @@ pub(crate) struct State {
     pub(crate) progressed: bool,
     /// Whether the inbox was looked into.
     served: bool,
+    /// Steps since one has looked around.
+    unlooked: u32,
+    /// Whether a step has found a message since somebody sent.
+    pub(crate) found: bool,
     /// Credit that was asked for and that no call waits for, and how long yet.
     wants: BTreeMap<SessionId, (u64, Deadline)>,
     /// Sessions that go on with the next receiver.
@@ -113,6 +117,9 @@ pub(crate) enum Part {
 /// How many frames one step takes from the inbox at most, so that a flood cannot outlast a deadline.
 const FRAMES_PER_STEP: usize = 64;
 
+/// How many steps in a row need not look at what is rare, because they find messages.
+const MOST_UNLOOKED: u32 = 16;
+
 /// How many frames a sender may have unacknowledged without watching its inbox, which has room for ten answers: one is
 /// acknowledged twice at most, when it is delivered and when the receiver is idle.
 const FRAMES_UNWATCHED: usize = 4;
@@ -149,6 +156,8 @@ impl State {
             staged: Vec::new(),
             progressed: false,
             served: false,
+            unlooked: 0,
+            found: false,
             wants: BTreeMap::new(),
             seekers: BTreeMap::new(),
             held: BTreeSet::new(),
@@ -179,10 +188,13 @@ impl State {
 
     /// Reads the inbox until the application has something to see, tells deaths, then transmits.
     pub(crate) fn step(&mut self) {
-        // Acknowledgements of what we send must not wait behind messages that nobody reads. Credit bounds what is held.
-        let (came, drained) = self.read(self.core.sends());
-        let happened = self.look_around() | self.seek();
+        let (came, drained) = self.read(false);
+        let found = came && self.core.has_event();
+        // Who finds a message goes on at once; what is rare can wait for a few of them.
+        self.unlooked = if found && self.unlooked < MOST_UNLOOKED { self.unlooked + 1 } else { 0 };
+        let happened = (self.unlooked == 0 && self.look_around()) | self.seek();
         self.progressed |= came || happened;
+        self.found |= found;
         self.ask_again();
         self.end_idle_wants();
         self.transmit(drained && !self.core.has_event());
@@ -299,11 +311,13 @@ impl State {
         }
     }
 
-    /// Takes frames of one inbox, an orphan or the one with the name. Returns whether any came, and whether it was found empty.
+    /// Takes frames of one inbox, an orphan or the one with the name: `all`, or until the application has something to see. Returns whether
+    /// any came, and whether it was found empty.
     fn read_inbox(&mut self, orphan: Option<usize>, all: bool) -> (bool, bool) {
         let mut came = false;
         for _ in 0..FRAMES_PER_STEP {
-            if !all && self.core.has_event() {
+            // Acknowledgements of what we send must not wait behind messages that nobody reads. Credit bounds what is held.
+            if !all && self.core.has_event() && !(if came { self.core.awaits_answer() } else { self.core.sends() }) {
                 return (came, false);
             }
             let mut buffer = self.pool.take();

@@ -136,7 +136,8 @@ impl<'a> Select<'a> {
                 return None;
             }
             // CAL-11: each was looked at, and what comes from now on makes its descriptor readable.
-            sleep_on(&mut self.descriptors, &self.spin, deadline);
+            let count = self.descriptors.len();
+            sleep_on(&mut self.descriptors, count, &self.spin, deadline);
             for (entry, descriptor) in self.receivers.iter_mut().zip(&self.descriptors) {
                 entry.rang = descriptor.any().unwrap_or(true);
             }

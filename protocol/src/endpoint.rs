@@ -4,8 +4,9 @@ use crate::{
     aside::Aside,
     lamport::{Clock, Stamp},
     number::{Epoch, Number, SessionId, StreamId},
+    recv::Pace,
     send::SendSettings,
-    session::{Inbound, Outbound, Peer},
+    session::{Inbound, LinkFn, Outbound, Peer},
     wire::{Back, Greeting, Priority, Terms, Welcome},
 };
 use core::ops::Bound;
@@ -53,6 +54,8 @@ pub struct Endpoint<B> {
     touched: BTreeSet<SessionId>,
     /// Whether one of them has been touched since the last transmit.
     fresh: bool,
+    /// For a frame that carries an acknowledgement.
+    carrier: Aside<Vec<u8>>,
     ended: VecDeque<SessionId>,
     /// What was handed out since the application last said, by asking for a message, that it is done with what it has: first and last number
     /// of each run.
@@ -79,6 +82,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             resumed: BTreeMap::new(),
             touched: BTreeSet::new(),
             fresh: false,
+            carrier: Aside::default(),
             ended: VecDeque::new(),
             handed: VecDeque::new(),
             asking: VecDeque::new(),
@@ -229,14 +233,16 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             place = Bound::Excluded(session);
             let mut stays = false;
             let mut offer = |priority, frame: &[u8]| link(session, priority, frame);
+            let pace = self.pace(session, idle);
+            self.carry(session, share, &mut offer);
             let (mut left, mut is_removed) = (true, false);
             if let Some(Incoming { session: inbound, .. }) = self.inbound.get_mut(&session) {
-                left = inbound.transmit(&self.clock, share, idle, &mut offer);
+                left = inbound.transmit(&self.clock, share, pace, &mut offer);
                 if inbound.is_finished() {
                     self.inbound.remove(&session);
                     is_removed = true;
                 } else {
-                    stays = inbound.due(share, true).is_some();
+                    stays = inbound.due(share, Pace::Idle).is_some();
                 }
             }
             let mut is_over = is_removed;
@@ -257,6 +263,33 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             }
         }
         blocked
+    }
+
+    /// What is to be acknowledged travels with the next data frame, if one is about to leave (ACK-11).
+    fn carry(&mut self, session: SessionId, share: u64, link: &mut LinkFn<'_>) {
+        let (Some(incoming), Some(outbound)) = (self.inbound.get_mut(&session), self.outbound.get_mut(&session)) else {
+            return;
+        };
+        if outbound.is_open()
+            && outbound.window().has_waiting()
+            && let Some(acknowledgement) = incoming.session.portable(&self.clock, share)
+            && outbound.transmit_with(&acknowledgement.frame, &mut self.carrier, link)
+        {
+            incoming.session.carried(&acknowledgement);
+        }
+    }
+
+    /// What the application is about, as this session sees it.
+    fn pace(&self, session: SessionId, idle: bool) -> Pace {
+        let answers = || {
+            let is_at_work = self.handed.iter().any(|(of, ..)| *of == session);
+            is_at_work && self.inbound.get(&session).is_some_and(|incoming| incoming.answers)
+        };
+        match idle {
+            true => Pace::Idle,
+            false if answers() => Pace::Answering,
+            false => Pace::Reading,
+        }
     }
 
     /// The link of this session has room again.
@@ -284,6 +317,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     fn pass(&mut self) {
         while let Some((session, first, last)) = self.handed.pop_front() {
             let Some(incoming) = self.inbound.get_mut(&session) else { continue };
+            incoming.answers = core::mem::take(&mut incoming.answered);
             let window = incoming.session.window_mut();
             window.process(first, last);
             // While more of this session is to be handed out there is nothing to say, unless it was asked (ACK-4).

@@ -24,6 +24,17 @@ pub enum Verdict {
     TooEarly,
 }
 
+/// What the application is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// It has got a message, and sends something back before it asks for another, as a rule (ACK-12).
+    Answering,
+    /// It reads.
+    Reading,
+    /// It finds nothing more to read (ACK-3), or does not call in (CAL-6).
+    Idle,
+}
+
 /// Counts what came, and decides when to acknowledge and how much to grant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecvWindow {
@@ -72,6 +83,11 @@ const BYTES_FOR_A_FRAME: u64 = 512;
 
 /// No number is asked about.
 const NOTHING: (Number, Number) = (Number::NONE.next(), Number::NONE);
+
+/// Whether one of these numbers has come.
+fn is_owed((first, last): (Number, Number), come: Number) -> bool {
+    first <= last && come >= first
+}
 
 /// Asks about one more number.
 fn ask(about: &mut (Number, Number), number: Number) {
@@ -312,9 +328,8 @@ impl RecvWindow {
         self.told.received == self.received && self.told.at(self.level) == self.received
     }
 
-    /// The acknowledgement that is due now, if any, where `share` is this session's part of the inbox (CRD-3) and `idle`
-    /// says that there is nothing more to deliver (ACK-3).
-    pub fn due(&self, share: u64, idle: bool) -> Option<Acknowledgement> {
+    /// The acknowledgement that is due now, if any, where `share` is this session's part of the inbox (CRD-3).
+    pub fn due(&self, share: u64, pace: Pace) -> Option<Acknowledgement> {
         let new = self.current(share);
         let half = |window: u64| (window / 2).max(1);
         // ACK-2
@@ -322,17 +337,31 @@ impl RecvWindow {
             || self.bytes_received - self.used_when_told.1 >= half(self.window);
         let given_back = new.frame_credit - self.told.frame_credit >= half(share)
             || new.byte_credit - self.told.byte_credit >= half(self.window);
-        let news = new != self.told;
         // LRG-4
         let asked = self.question > self.told.answered || self.granted > self.told.byte_credit;
-        (self.owes_answer() || self.early_news || asked || used || given_back || (idle && news)).then_some(new)
+        let owes = match pace {
+            Pace::Answering => self.owes_delivery(), // ACK-12
+            Pace::Reading => self.owes_answer(),
+            Pace::Idle => self.owes_answer() || self.is_news(&new),
+        };
+        (owes || self.early_news || asked || used || given_back).then_some(new)
+    }
+
+    /// Whether it says what the sender waits for or can use (ACK-3): not if all that is new is a level that it did not ask for.
+    fn is_news(&self, new: &Acknowledgement) -> bool {
+        let processed = if self.level == Level::Processed { new.processed } else { self.told.processed };
+        Acknowledgement { processed, ..*new } != self.told
     }
 
     /// Whether a number that the sender asked about has come to the session's level (ACK-4) or was delivered while it waits for
     /// that (ACK-8), and the sender was not told.
     pub fn owes_answer(&self) -> bool {
-        let owed = |(first, last), come| first <= last && come >= first;
-        owed(self.solicited, self.current(0).at(self.level)) || owed(self.awaited, self.delivered)
+        is_owed(self.solicited, self.current(0).at(self.level)) || self.owes_delivery()
+    }
+
+    /// Whether a number was delivered while the sender waits for that, and it was not told (ACK-8).
+    fn owes_delivery(&self) -> bool {
+        is_owed(self.awaited, self.delivered)
     }
 
     /// The acknowledgement that says all there is to say (ACK-1). Grants are absolute and never taken back (CRD-3, CRD-4).

@@ -3,7 +3,7 @@
 use crate::{
     lamport::{Clock, Stamp},
     number::{Level, Number, SessionId},
-    wire::{Acknowledgement, Ask, Close, EndReason, OpenFrame, Shape, Terms, record_limit},
+    wire::{Acknowledgement, Ask, Close, EndReason, OpenFrame, Shape, Terms, carry, record_limit},
 };
 use flight::{Flight, Kept};
 use std::collections::VecDeque;
@@ -233,6 +233,22 @@ impl SendWindow {
             self.asked_after = self.flight.transmissions();
         }
         true
+    }
+
+    /// Offers the first frame that waits, with an acknowledgement of what comes from the other side. Returns whether it has left.
+    pub(crate) fn transmit_with(
+        &mut self,
+        acknowledgement: &[u8],
+        buffer: &mut Vec<u8>,
+        link: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> bool {
+        let (credit, limit) = (self.known.frame_credit, self.settings.frame_size);
+        self.flight.transmit_next(credit, &mut |frame| {
+            carry::can(frame, limit) && {
+                carry::load(frame, acknowledgement, buffer);
+                link(buffer)
+            }
+        })
     }
 
     /// Takes an acknowledgement: releases frames, raises credit, finds what was lost. Returns whether it brought anything new

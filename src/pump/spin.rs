@@ -14,8 +14,11 @@ const DEFAULT: Duration = Duration::from_micros(50);
 /// core that we look on.
 const PATIENCE: u32 = 4;
 
-/// How often it is tried again nevertheless: at each sleep of this number.
+/// It is tried again nevertheless: after so many sleeps, and after twice as many each time, ...
 const AGAIN: u32 = 64;
+
+/// ... but not more than these. What is in vain then costs next to nothing, also between two that share a core.
+const AT_LEAST: u32 = 4096;
 
 /// How long to look before a sleep, while that pays.
 #[derive(Debug)]
@@ -47,7 +50,8 @@ impl Spin {
             return false;
         }
         let misses = self.misses.load(Ordering::Relaxed);
-        let found = (misses < PATIENCE || misses.is_multiple_of(AGAIN)) && {
+        let again = misses.is_multiple_of(AT_LEAST) || (misses >= AGAIN && misses.is_power_of_two());
+        let found = (misses < PATIENCE || again) && {
             let end = deadline.at_most(self.time);
             loop {
                 if look() {
@@ -103,7 +107,9 @@ mod tests {
         };
         assert_eq!(looks(4, false), 4);
         assert_eq!(looks(60, false), 0);
-        assert_eq!(looks(64 * 10, false), 10);
+        assert_eq!(looks(4096, false), 7, "at 64, 128 and so on to 4096");
+        assert_eq!(looks(4096 * 10, false), 10);
+        assert_eq!(looks(4032, false), 0);
         assert_eq!(looks(1, true), 1);
         assert_eq!(looks(100, true), 100, "it pays again");
     }

@@ -149,8 +149,10 @@ impl Session {
         mut attempt: impl FnMut(&mut State) -> Result<R, SendRefused>,
     ) -> Result<Option<Result<R, SendFailure>>, Forked> {
         let mut attempt = |state: &mut State| {
-            // An acknowledgement that is waiting may say that there is nothing to stage behind (DAT-5).
-            if !state.core.outbound(self.id)?.window().is_staging() {
+            // An acknowledgement that is waiting may say that there is nothing to stage behind (DAT-5). Who answers has just looked.
+            let window = state.core.outbound(self.id)?.window();
+            let knows = window.is_staging() || (std::mem::take(&mut state.found) && !window.is_behind());
+            if !knows {
                 state.step();
             }
             let result = attempt(state);

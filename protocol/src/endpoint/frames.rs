@@ -42,7 +42,10 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             return None;
         };
         let known = match frame {
-            Frame::Data(data) => self.handle_data(session, data),
+            Frame::Data(data) => {
+                self.handle_carried(session, &data);
+                self.handle_data(session, data)
+            }
             Frame::Close(close) => self.handle_close(session, header.stamp, close),
             Frame::Welcome(welcome) => self.handle_reply(session, header.stamp, Reply::Welcome(welcome)),
             Frame::Refusal(refusal) => self.handle_reply(session, header.stamp, Reply::Refusal(refusal)),
@@ -58,6 +61,15 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             self.counters.unknown_session += 1; // FRM-2, SES-2
         }
         None
+    }
+
+    /// ACK-11: as if it had come by itself, right before.
+    fn handle_carried(&mut self, session: SessionId, data: &DataFrame<B>) {
+        if let Some((stamp, acknowledgement)) = data.carried()
+            && !self.handle_reply(session, stamp, Reply::Acknowledgement(acknowledgement))
+        {
+            self.counters.unknown_session += 1; // FRM-2
+        }
     }
 
     /// The session to which this id belongs on the wire. An id of one that has gone on belongs to none.

@@ -29,6 +29,9 @@ pub(super) struct Incoming<B> {
     pub(super) session: Inbound,
     /// Value of `frames_seen` of the endpoint at which this session is not active any more.
     pub(super) active: u64,
+    /// Whether something was sent back since the application was handed a message, and whether that was so the time before (ACK-12).
+    pub(super) answered: bool,
+    pub(super) answers: bool,
     /// Frames that came before those in front of them (RTX-3).
     early: BTreeMap<FrameNumber, Placed<B>>,
     /// The beginning of a message whose last piece has not come yet.
@@ -75,6 +78,8 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Incoming<B> {
         Self {
             session,
             active,
+            answered: false,
+            answers: false,
             early: BTreeMap::new(),
             pieces: Vec::new(),
             assembled: VecDeque::new(),

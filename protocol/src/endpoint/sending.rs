@@ -81,6 +81,9 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         if result.is_err() || outbound.window().has_waiting() {
             self.touch(session); // a refused one may have to be asked for
         }
+        if let Some(incoming) = self.inbound.get_mut(&session) {
+            incoming.answered |= result.is_ok(); // ACK-12
+        }
         Ok(result?)
     }
 
@@ -190,6 +193,12 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// Whether a gap is to be told as soon as credit comes (DRP-2).
     pub fn owes_gap(&self) -> bool {
         self.outbound.values().any(|outbound| outbound.ended().is_none() && outbound.window().owes_gap())
+    }
+
+    /// Whether there is a session in which we wait for an answer: to a greeting, or of what was sent.
+    pub fn awaits_answer(&self) -> bool {
+        let awaits = |outbound: &Outbound| outbound.awaits_something() || outbound.window().frames_kept() > 0;
+        self.outbound.values().any(|outbound| outbound.ended().is_none() && awaits(outbound))
     }
 
     /// Whether there is a session in which we send.

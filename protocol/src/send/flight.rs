@@ -97,19 +97,29 @@ impl Flight {
             }
             self.lost.remove(&number);
         }
-        while self.waiting > 0 {
-            let place = self.frames.len() - self.waiting;
-            // CRD-1
-            if self.transmitted_frames().get() >= frame_credit && !self.frames[place].is_close {
-                return true;
-            }
-            if !self.send(place, link) {
+        while self.has_sendable(frame_credit) {
+            if !self.transmit_next(frame_credit, link) {
                 return false;
             }
-            self.transmitted = self.frames[place].last_whole;
-            self.exposed = self.frames[place].last;
-            self.waiting -= 1;
         }
+        true
+    }
+
+    /// Whether a frame waits that was not transmitted yet, and may be (CRD-1).
+    fn has_sendable(&self, frame_credit: u64) -> bool {
+        let next = self.frames.len() - self.waiting;
+        self.waiting > 0 && (self.transmitted_frames().get() < frame_credit || self.frames[next].is_close)
+    }
+
+    /// Offers the next of those to `link`. Returns whether it has left.
+    pub(super) fn transmit_next(&mut self, frame_credit: u64, link: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        let place = self.frames.len() - self.waiting;
+        if !self.has_sendable(frame_credit) || !self.send(place, link) {
+            return false;
+        }
+        self.transmitted = self.frames[place].last_whole;
+        self.exposed = self.frames[place].last;
+        self.waiting -= 1;
         true
     }
 

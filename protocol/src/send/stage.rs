@@ -48,6 +48,11 @@ impl SendWindow {
         self.open.is_some()
     }
 
+    /// Whether a frame is not known to have been received.
+    pub fn is_behind(&self) -> bool {
+        self.flight.is_behind()
+    }
+
     /// Whether something can leave only when more credit has come.
     pub const fn awaits_credit(&self) -> bool {
         self.flight.has_waiting() || (self.open.is_some() && !self.may_leave())

@@ -4,7 +4,7 @@ use super::LinkFn;
 use crate::{
     lamport::Clock,
     number::{FrameNumber, Level, Number, SessionId, StreamId},
-    recv::RecvWindow,
+    recv::{Pace, RecvWindow},
     wire::{Acknowledgement, Ask, Close, EndReason, Priority, Terms, Welcome},
 };
 
@@ -34,6 +34,12 @@ pub enum Departure {
     /// It says that we broke the protocol.
     #[error("the sender ended the session: {0}")]
     Accused(EndReason),
+}
+
+/// An acknowledgement that can travel with a data frame.
+pub(crate) struct Portable {
+    value: Acknowledgement,
+    pub(crate) frame: [u8; Acknowledgement::LENGTH],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -264,11 +270,12 @@ impl Inbound {
 
     /// The acknowledgement that is due now, see [`RecvWindow::due`]. A session that is about to end says all there is to
     /// say; one that has ended for the sender says nothing.
-    pub fn due(&self, share: u64, idle: bool) -> Option<Acknowledgement> {
+    pub fn due(&self, share: u64, pace: Pace) -> Option<Acknowledgement> {
         let ends = self.close.is_some() || !self.is_open();
         // A sender that knows of all its messages asks for nothing more, unless it cannot know that its close arrived.
         let is_done = !self.lossy && !self.is_open() && self.close.is_none() && self.window.is_settled();
-        self.window.due(share, idle || ends).filter(|_| self.is_heard() && !is_done)
+        let pace = if ends { Pace::Idle } else { pace };
+        self.window.due(share, pace).filter(|_| self.is_heard() && !is_done)
     }
 
     /// Whether the sender still takes acknowledgements.
@@ -282,7 +289,7 @@ impl Inbound {
     }
 
     /// Offers what is due to the link, until it takes no more. Returns whether all has left.
-    pub fn transmit(&mut self, clock: &Clock, share: u64, idle: bool, link: &mut LinkFn<'_>) -> bool {
+    pub fn transmit(&mut self, clock: &Clock, share: u64, pace: Pace, link: &mut LinkFn<'_>) -> bool {
         if self.is_gone() {
             return true;
         }
@@ -295,7 +302,7 @@ impl Inbound {
             }
             self.welcomed = true;
         }
-        if let Some(due) = self.due(share, idle) {
+        if let Some(due) = self.due(share, pace) {
             if !link(Acknowledgement::PRIORITY, &due.encode(self.reply_session, clock.now())) {
                 return false;
             }
@@ -309,6 +316,18 @@ impl Inbound {
             self.close = None;
         }
         true
+    }
+
+    /// What can travel with a data frame for the same peer, as a frame: all that is new, if nothing else is to be said (ACK-11).
+    pub(crate) fn portable(&self, clock: &Clock, share: u64) -> Option<Portable> {
+        let is_alone = self.is_open() && self.close.is_none() && (self.welcomed || self.welcome.is_none());
+        let value = self.due(share, Pace::Idle).filter(|_| is_alone)?;
+        Some(Portable { value, frame: value.encode(self.reply_session, clock.now()) })
+    }
+
+    /// It has left with a data frame.
+    pub(crate) fn carried(&mut self, acknowledgement: &Portable) {
+        self.window.told(acknowledgement.value);
     }
 
     fn depart(&mut self, departure: Departure) {

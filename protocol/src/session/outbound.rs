@@ -346,6 +346,17 @@ impl Outbound {
         }
     }
 
+    /// Offers the first frame that waits with this acknowledgement behind it, if it may leave now and there is room for that; the two are put
+    /// together in `buffer`. Returns whether it has left.
+    pub(crate) fn transmit_with(
+        &mut self,
+        acknowledgement: &[u8],
+        buffer: &mut Vec<u8>,
+        link: &mut LinkFn<'_>,
+    ) -> bool {
+        self.window.transmit_with(acknowledgement, buffer, &mut |frame| link(Priority::Ordered, frame))
+    }
+
     /// Whether the receiver has neither welcomed nor denied us.
     fn awaits_answer(&self) -> bool {
         self.data_session.is_none() && self.ended().is_none() && !self.is_lost()

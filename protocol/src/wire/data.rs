@@ -1,8 +1,8 @@
 //! Data frames (SPEC.md, section 9): bodies one after the other, an index of their lengths behind them.
 
 use super::{
-    Fault,
-    header::{self, u16_at, u32_at, u64_at},
+    Acknowledgement, Fault, carry,
+    header::{self, Header, u16_at, u32_at, u64_at},
 };
 use crate::{
     lamport::Stamp,
@@ -19,6 +19,8 @@ pub(super) const BODIES: usize = 48;
 
 pub(super) const FLAG_SOLICIT: u16 = 1;
 pub(super) const FLAG_AWAIT: u16 = 2;
+/// An acknowledgement follows the index.
+pub(super) const FLAG_CARRY: u16 = 4;
 
 pub(super) const ENTRY: usize = 4;
 pub(super) const ENTRY_STAMP: usize = 8;
@@ -43,6 +45,7 @@ pub struct DataFrame<B> {
     body_bytes: u32,
     solicit: bool,
     awaits: bool,
+    carries: bool,
     first_stamp: Stamp,
     index: Summary,
 }
@@ -105,7 +108,7 @@ pub struct RecordCursor {
 
 impl<B: AsRef<[u8]>> DataFrame<B> {
     /// Verifies the whole framing (DAT-1), so that reading records can no longer fail.
-    pub(super) fn decode(buffer: B, first_stamp: Stamp) -> Result<Self, Fault> {
+    pub(super) fn decode(buffer: B, header: &Header) -> Result<Self, Fault> {
         let bytes = buffer.as_ref();
         if bytes.len() < BODIES + ENTRY {
             return Err(Fault::TooShort);
@@ -118,12 +121,24 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
         header::verify(bytes, BODIES..bodies_end)?;
         let frame = FrameNumber::new(u64_at(bytes, FRAME));
         let (first, count, flags) = (u64_at(bytes, FIRST), u16_at(bytes, COUNT), u16_at(bytes, FLAGS));
-        if frame == FrameNumber::NONE || first == 0 || count == 0 || flags & !(FLAG_SOLICIT | FLAG_AWAIT) != 0 {
+        if frame == FrameNumber::NONE
+            || first == 0
+            || count == 0
+            || flags & !(FLAG_SOLICIT | FLAG_AWAIT | FLAG_CARRY) != 0
+        {
             return Err(Fault::Field);
         }
-        let index = verify_index(&bytes[bodies_end..], count, u64::from(body_bytes), Number::new(first), first_stamp)?;
+        let mut index = &bytes[bodies_end..];
         let (solicit, awaits) = (flags & FLAG_SOLICIT != 0, flags & FLAG_AWAIT != 0);
-        Ok(Self { buffer, frame, count, body_bytes, solicit, awaits, first_stamp, index })
+        let carries = flags & FLAG_CARRY != 0;
+        if carries {
+            let (before, acknowledgement) = carry::split(index)?;
+            carry::verify(acknowledgement, header)?;
+            index = before;
+        }
+        let (first, first_stamp) = (Number::new(first), header.stamp);
+        let index = verify_index(index, count, u64::from(body_bytes), first, first_stamp)?;
+        Ok(Self { buffer, frame, count, body_bytes, solicit, awaits, carries, first_stamp, index })
     }
 
     /// Its number in the session, from 1.
@@ -184,6 +199,12 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
     /// Whether the sender waits for the delivery of the last record (ACK-8).
     pub const fn awaits(&self) -> bool {
         self.awaits
+    }
+
+    /// The acknowledgement that came along, for the stream in the other direction, and its stamp (ACK-11).
+    pub fn carried(&self) -> Option<(Stamp, Acknowledgement)> {
+        let bytes = Some(self.buffer.as_ref()).filter(|_| self.carries)?;
+        carry::read(carry::split(bytes).ok()?.1).ok()
     }
 
     /// The buffer given to [`decode`](super::decode).

@@ -15,7 +15,7 @@ const MAGIC: [u8; 2] = *b"lq";
 const CHECK: Range<usize> = 0..4;
 const MAGIC_AT: Range<usize> = 4..6;
 const VERSION_AT: usize = 6;
-const KIND_AT: usize = 7;
+pub(super) const KIND_AT: usize = 7;
 const SESSION: Range<usize> = 8..16;
 const STAMP: Range<usize> = 16..24;
 

@@ -3,6 +3,7 @@
 //! A frame is decoded once, into a value that cannot be invalid. Decoding borrows or keeps the given buffer and allocates
 //! nothing but the name in a greeting (FRM-3).
 
+pub(crate) mod carry;
 mod control;
 mod data;
 mod header;
@@ -16,6 +17,7 @@ pub use open::{MAX_RECORDS, OpenFrame, Shape, record_limit};
 pub use progress::{Acknowledgement, Ask, Close, EARLY_FRAMES, EndReason};
 
 use crate::number::SessionId;
+use header::KIND_AT;
 
 /// The smallest message size a queue must have to serve as an inbox: room for the longest greeting.
 pub const MIN_FRAME_SIZE: usize = 512;
@@ -99,7 +101,7 @@ pub fn decode<B: AsRef<[u8]>>(buffer: B) -> Result<(Header, Frame<B>), Fault> {
     let header = Header::decode(bytes)?;
     let frame = match header.kind {
         Kind::Data => {
-            let frame = DataFrame::decode(buffer, header.stamp)?;
+            let frame = DataFrame::decode(buffer, &header)?;
             session_of(&header)?;
             return Ok((header, Frame::Data(frame)));
         }

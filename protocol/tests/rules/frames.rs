@@ -141,7 +141,7 @@ fn what_is_reserved_is_sent_as_zero_and_refused_when_it_is_not() {
         ("welcome", 65..66, !3),   // a level
         ("welcome", 66..72, 0xFF), // without a level the index is nothing
         ("close", 34..40, 0xFF),
-        ("data", 46..47, !3_u8), // flags but solicit and await
+        ("data", 46..47, !7_u8), // flags but solicit, await and carry
         ("data", 47..48, 0xFF),
         ("data", index + 3..index + 4, 0x07), // flags of a record but stamp, gap, more, rest, void
     ];
