@@ -356,8 +356,9 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.fresh = true;
     }
 
+    /// How many sessions are active, or as many as there are slots: with so many each has the least share.
     fn active_sessions(&self) -> u64 {
-        let active = self.inbound.values().filter(|incoming| incoming.active > self.frames_seen).count();
-        active as u64
+        let active = self.inbound.values().filter(|incoming| incoming.active > self.frames_seen);
+        active.take(usize::try_from(self.settings.slots).unwrap_or(usize::MAX)).count() as u64
     }
 }

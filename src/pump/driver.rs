@@ -153,6 +153,8 @@ impl Driver {
             Ok(handle) => *self.keeper.lock() = Some(handle),
             Err(error) => {
                 self.shared.role.withdraw_keeper();
+                // What is lent now would keep calls from entering.
+                self.shared.role.call(&self.shared.poller, State::settle);
                 reports::tell(|| {
                     tracing::warn!(target: "lamq", %error, "no thread to serve the endpoint between calls; the next call tries again");
                 });

@@ -38,6 +38,7 @@ impl State {
     /// Lends the staged frame of a session to its senders. The next step takes it back, be it that of a call or of the keeper, which is at
     /// work as long as something is staged (DAT-6).
     pub(crate) fn lend_stage(&mut self, session: SessionId) {
+        debug_assert!(!self.outlay.is_out(), "two would have the same clock");
         if let Some(stage) = self.core.lend_stage(session) {
             self.lender.staging.lend((session, stage));
             self.lender.is_out = true;

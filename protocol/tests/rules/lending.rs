@@ -2,7 +2,7 @@
 
 use crate::net::{Channel, Net, Setup};
 use lamq_protocol::{
-    Endpoint, Level, SessionId,
+    Endpoint, Level, Number, SessionId,
     endpoint::SendRefused,
     send::{Manner, Reservation},
 };
@@ -140,8 +140,8 @@ impl World {
 }
 
 /// Returns how many messages went into frames on loan.
-fn run(setup: Setup, steps: &[Step]) -> Result<usize, TestCaseError> {
-    let setup = Setup { senders: 2, channel: Channel::BothWays, ..setup };
+fn run(setup: &Setup, steps: &[Step]) -> Result<usize, TestCaseError> {
+    let setup = Setup { senders: 2, channel: Channel::BothWays, ..setup.clone() };
     let mut net = Net::new(setup);
     (0..2).for_each(|who| net.greet(who));
     let mut asked = World { net, reservations: [None; 2], lends: false, by_loan: 0 };
@@ -166,14 +166,14 @@ proptest! {
         max_message in prop_oneof![Just(4096), 20..1000_u32],
         steps in prop::collection::vec(step(), 1..80),
     ) {
-        run(Setup { level, retain, max_message, window: 4096, ..Setup::default() }, &steps)?;
+        run(&Setup { level, retain, max_message, window: 4096, ..Setup::default() }, &steps)?;
     }
 }
 
 #[test]
 fn most_of_what_shares_frames_goes_there_by_loan() {
     let steps = [Step::Send(0, false, vec![8; 300]), Step::Send(1, true, vec![8; 300])];
-    let by_loan = run(Setup { window: 1 << 16, slots: 100, sender_slots: 100, ..Setup::default() }, &steps).unwrap();
+    let by_loan = run(&Setup { window: 1 << 16, slots: 100, sender_slots: 100, ..Setup::default() }, &steps).unwrap();
     assert!(by_loan > 500, "{by_loan}");
 }
 
@@ -193,17 +193,15 @@ fn is_lent(net: &mut Net) -> bool {
 #[test]
 fn nothing_is_lent_where_a_message_would_not_be_staged_or_not_be_alone() {
     assert!(is_lent(&mut staging(Setup::default())));
-    let cases: [(&str, fn(&mut Net)); 4] = [
-        ("what was before is acknowledged", |net| _ = net.recv_all()),
-        ("a flush has ended the stage", |net| net.flush(0)),
-        ("the session is closed", |net| net.close(0)),
-        ("a gap is to be told", |net| _ = net.drop_message(0)),
-    ];
-    for (what, action) in cases {
+    let demand_none = |what: &str, action: fn(&mut Net)| {
         let mut net = staging(Setup::default());
         action(&mut net);
         assert!(!is_lent(&mut net), "{what}");
-    }
+    };
+    demand_none("what was before is acknowledged", |net| _ = net.recv_all());
+    demand_none("a flush has ended the stage", |net| net.flush(0));
+    demand_none("the session is closed", |net| net.close(0));
+    demand_none("a gap is to be told", |net| _ = net.drop_message(0));
     let mut net = staging(Setup { channel: Channel::WithoutCapacity, ..Setup::default() });
     assert!(!is_lent(&mut net), "there is no stage without capacity");
 }
@@ -222,7 +220,7 @@ fn a_loan_takes_no_more_than_the_endpoint_would() {
         let core = &mut net.senders[0].node.core;
         let mut stage = core.lend_stage(session).unwrap();
         assert_eq!(stage.push(&[7; 100]), None, "{setup:?}");
-        assert_eq!(stage.push(&[7; 10]).map(|number| number.get()), Some(3), "a shorter one: {setup:?}");
+        assert_eq!(stage.push(&[7; 10]).map(Number::get), Some(3), "a shorter one: {setup:?}");
         core.return_stage(session, stage);
         assert!(core.send(session, &[7; 100], Manner::default()).is_err(), "{setup:?}");
         assert_eq!(core.outbound(session).unwrap().window().accepted().get(), 3);
