@@ -47,7 +47,7 @@ impl Default for SenderBuilder {
     fn default() -> Self {
         let link = Arc::new(Posix);
         let (wait, linger) = (Duration::from_secs(10), Duration::from_secs(5));
-        let (level, retain, codec) = (Level::Delivered, 1 << 20, CodecId::RAW);
+        let (level, retain, codec) = (Level::Delivered, 4 << 20, CodecId::RAW);
         Self { link, wait, level, retain, linger, codec, spin: None, endpoint: None, resume: None }
     }
 }
@@ -81,7 +81,7 @@ impl SenderBuilder {
         self
     }
 
-    /// The most unacknowledged bytes to keep (CRD-6). Default: 1 MiB.
+    /// The most unacknowledged bytes to keep (CRD-6). Default: 4 MiB.
     #[must_use]
     pub fn retain(mut self, bytes: usize) -> Self {
         self.retain = bytes;

@@ -30,7 +30,7 @@
 //! | [`SenderBuilder::link`], [`ReceiverBuilder::link`] | [`link::Posix`] | where the queue lives |
 //! | [`SenderBuilder::wait`] | 10 s | how long to wait for a receiver |
 //! | [`SenderBuilder::level`] | [`Level::Delivered`] | what a flush waits for |
-//! | [`SenderBuilder::retain`] | 1 MiB | most unacknowledged bytes kept |
+//! | [`SenderBuilder::retain`] | 4 MiB | most unacknowledged bytes kept |
 //! | [`SenderBuilder::linger`], [`ReceiverBuilder::linger`] | 5 s | how long a drop waits for last words |
 //! | [`SenderBuilder::spin`], [`ReceiverBuilder::spin`] | 50 µs, 0 where there is one core | how long to look before a sleep |
 //! | [`SenderBuilder::resume`] | never | how long to wait for the next receiver when this one is gone |

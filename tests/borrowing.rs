@@ -37,9 +37,9 @@ fn values_of_a_batch_borrow_from_their_messages() {
         receiver.recv_many_timeout(&mut batch, 100, Duration::from_secs(20)).unwrap();
     }
     assert_eq!(receiver.try_recv_many(&mut batch, 100).unwrap_err(), lamq::TryRecvError::Empty);
-    let received: Vec<Quote> = batch.iter().map(|message| message.decode().unwrap()).collect();
-    assert_eq!(received, quotes);
-    for (quote, message) in received.iter().zip(&batch) {
+    let decoded: Vec<Quote> = batch.iter().map(|message| message.decode().unwrap()).collect();
+    assert_eq!(decoded, quotes);
+    for (quote, message) in decoded.iter().zip(&batch) {
         assert!(lies_in(quote.symbol.as_bytes(), message) && lies_in(quote.data, message));
     }
 }

@@ -1,6 +1,6 @@
 //! Messages that lie ready for calls that do not enter the endpoint: to everybody it is as if they did.
 
-use lamq::{Level, Receiver, RecvError, Sender, TryRecvError, link::Memory};
+use lamq::{Level, Message, Receiver, RecvError, Sender, TryRecvError, link::Memory};
 use lamq_proves::proves;
 use std::{
     thread,
@@ -122,7 +122,7 @@ fn a_batch_is_processed_as_a_whole_when_the_next_is_asked_for() {
     for (limit, from) in [(49, 2), (1, 51), (100, 52)] {
         batch.clear();
         assert_eq!(receiver.recv_many(&mut batch, limit), Ok(limit));
-        let numbers: Vec<u64> = batch.iter().map(|message| message.number()).collect();
+        let numbers: Vec<u64> = batch.iter().map(Message::number).collect();
         assert_eq!(numbers, (from..from + limit as u64).collect::<Vec<_>>());
         until("the sender hears what was delivered", || sender.stats().delivered == from + limit as u64 - 1);
         assert_eq!(sender.stats().processed, from - 1, "the batch is in hand");

@@ -308,6 +308,11 @@ impl RecvWindow {
         self.unprocessed.first().map_or(self.delivered, Number::before)
     }
 
+    /// How many bytes may still come without a further grant.
+    pub const fn granted_bytes(&self) -> u64 {
+        self.told.byte_credit.saturating_sub(self.bytes_received)
+    }
+
     /// The last number received.
     pub const fn received(&self) -> Number {
         self.received

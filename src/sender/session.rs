@@ -169,7 +169,12 @@ impl Session {
                 Err(SendRefused::Ended(why)) => Some(Err(SendFailure::Disconnected(Disconnected { why }))),
             }
         };
-        let first = self.driver.call(&mut attempt)?;
+        let first = self.driver.call(|state| {
+            attempt(state).or_else(|| {
+                state.step(); // what is staged, nobody looked behind: credit may have come
+                attempt(state)
+            })
+        })?;
         self.stalls.fetch_add(usize::from(first.is_none()), Ordering::Relaxed);
         if first.is_some() || timeout == Some(Duration::ZERO) {
             return Ok(first);

@@ -1,6 +1,7 @@
 //! A session in which we receive, with the frames that wait for others, and the message whose pieces are coming in.
 
 use crate::{
+    aside::Aside,
     number::{FrameNumber, Number, SessionId},
     recv::Verdict,
     session::Inbound,
@@ -36,6 +37,8 @@ pub(super) struct Incoming<B> {
     early: BTreeMap<FrameNumber, Placed<B>>,
     /// The beginning of a message whose last piece has not come yet.
     pieces: Vec<u8>,
+    /// Length of the message that was put together last: the next one may be as long.
+    last_length: Aside<usize>,
     /// Messages that came in pieces, in the order in which their last pieces stand in `ready`.
     assembled: VecDeque<B>,
     /// The longest message that is taken.
@@ -82,6 +85,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Incoming<B> {
             answers: false,
             early: BTreeMap::new(),
             pieces: Vec::new(),
+            last_length: Aside::default(),
             assembled: VecDeque::new(),
             max_message: max_message as usize,
         }
@@ -160,9 +164,16 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Incoming<B> {
         }
         let mut cursor = data.cursor();
         while let Some(item) = data.next_item(&mut cursor) {
-            let Item::Piece { record, more, .. } = item else { continue };
-            self.pieces.extend_from_slice(&data.buffer().as_ref()[record.body]);
+            let Item::Piece { record, rest, more } = item else { continue };
+            let piece = &data.buffer().as_ref()[record.body];
+            if !rest {
+                // At once, where it would be copied each time that it grows; never more than may come (FRM-3, LIM-2).
+                let granted = usize::try_from(self.session.window().granted_bytes()).unwrap_or(usize::MAX);
+                self.pieces.reserve_exact((*self.last_length).min(piece.len().saturating_add(granted)));
+            }
+            self.pieces.extend_from_slice(piece);
             if !more {
+                *self.last_length = self.pieces.len();
                 self.assembled.push_back(std::mem::take(&mut self.pieces).into());
             }
         }

@@ -3,7 +3,7 @@
 use super::Reservation;
 use crate::number::Level;
 
-/// What a [`SendWindow`] is made for.
+/// What a [`SendWindow`](super::SendWindow) is made for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SendSettings {
     /// Message size of the receiver's inbox.

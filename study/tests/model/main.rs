@@ -70,7 +70,7 @@ fn either_side_may_die_at_any_moment() {
         "a death is told behind what was read after it",
         "the receiver's death leaves messages in doubt",
     ];
-    holds(setup, &situations, 753_199);
+    holds(setup, &situations, 820_699);
 }
 
 #[proves("PRO-2", "CLO-5")]
@@ -83,13 +83,13 @@ fn the_receiver_may_leave_at_any_moment() {
 #[test]
 fn a_sender_may_wait_until_its_messages_are_processed() {
     let setup = Setup { level: Level::Processed, auto_process: false, exits: &[Exit::SenderDies], ..Setup::SMALL };
-    holds(setup, &["two messages in a frame", "no credit", "all is delivered, and both sides know"], 548_414);
+    holds(setup, &["two messages in a frame", "no credit", "all is delivered, and both sides know"], 567_627);
 }
 
 #[proves("ACK-3")]
 #[test]
 fn an_idle_receiver_leaves_nothing_unacknowledged() {
-    holds(Setup::WIDE, &["two messages in a frame", "all is delivered, and both sides know"], 412_080);
+    holds(Setup::WIDE, &["two messages in a frame", "all is delivered, and both sides know"], 416_068);
 }
 
 #[proves("CRD-4")]
@@ -124,7 +124,7 @@ fn a_sender_may_go_on_with_another_receiver() {
 #[test]
 fn inboxes_may_be_full_at_any_moment() {
     let situations = ["all is delivered, and both sides know", "a death is told behind what was read after it"];
-    holds(Setup { room: 1, exits: &[Exit::SenderDies], ..Setup::SMALL }, &situations, 63_455);
+    holds(Setup { room: 1, exits: &[Exit::SenderDies], ..Setup::SMALL }, &situations, 63_661);
 }
 
 #[proves("PRO-3")]
@@ -146,14 +146,14 @@ fn a_frame_that_comes_twice_does_no_harm() {
 #[test]
 fn a_frame_that_somebody_else_took_is_sent_again_when_the_next_arrives() {
     let situations = ["a frame waits for one before it", "all is delivered although the link erred"];
-    holds(Setup { disturbance: Some(Disturbance::Drop), ..Setup::SMALL }, &situations, 171_625);
+    holds(Setup { disturbance: Some(Disturbance::Drop), ..Setup::SMALL }, &situations, 175_984);
 }
 
 #[proves("RTX-1", "RTX-3", "PRO-1")]
 #[test]
 fn a_frame_that_is_overtaken_is_waited_for() {
     let situations = ["a frame waits for one before it", "all is delivered although the link erred"];
-    holds(Setup { disturbance: Some(Disturbance::Swap), ..Setup::SMALL }, &situations, 339_376);
+    holds(Setup { disturbance: Some(Disturbance::Swap), ..Setup::SMALL }, &situations, 347_494);
 }
 
 #[proves("PRO-3")]
