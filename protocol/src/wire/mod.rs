@@ -7,6 +7,7 @@ pub(crate) mod carry;
 mod control;
 mod data;
 mod header;
+mod index;
 mod open;
 mod progress;
 

@@ -1,10 +1,10 @@
 //! A data frame under construction.
 
-use super::data::{
-    BODIES, BODY_BYTES, COUNT, ENTRY, ENTRY_GAP, ENTRY_LENGTH, ENTRY_STAMP, FIRST, FLAG_AWAIT, FLAG_SOLICIT, FLAGS,
-    FRAME, GAP, MORE, REST, STAMP, VOID,
+use super::{
+    data::{BODIES, BODY_BYTES, COUNT, FIRST, FLAG_AWAIT, FLAG_SOLICIT, FLAGS, FRAME},
+    header::{self, Header, Kind, put},
+    index::{ENTRY, ENTRY_GAP, ENTRY_LENGTH, ENTRY_STAMP, GAP, MORE, REST, STAMP, VOID},
 };
-use super::header::{self, Header, Kind, put};
 use crate::{
     lamport::Stamp,
     number::{FrameNumber, Number, SessionId},

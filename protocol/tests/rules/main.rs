@@ -9,6 +9,7 @@ mod acknowledging;
 mod asking;
 mod back;
 mod bench;
+mod carrying;
 mod closing;
 mod credit;
 mod data;

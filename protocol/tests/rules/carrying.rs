@@ -1,0 +1,154 @@
+//! Acknowledgements that travel with what goes the other way.
+
+use crate::{
+    forge::check,
+    net::{Channel, Net, Seen, Setup},
+};
+use lamq_protocol::{
+    Level,
+    wire::{Acknowledgement, Fault, Frame, decode},
+};
+use lamq_proves::proves;
+
+fn both_ways(setup: Setup) -> Net {
+    let mut net = Net::greeted(Setup { channel: Channel::BothWays, ..setup });
+    net.recv_all();
+    net.recv_back(0);
+    net
+}
+
+/// The application at the receiver looks, and what is due leaves it.
+fn look(net: &mut Net, idle: bool) -> Option<Seen> {
+    let seen = net.recv();
+    net.transmit_from_receiver(idle);
+    seen
+}
+
+/// Question and answer, at the receiver by the book of a shell that waits: it looks, finds nothing, waits, takes what comes.
+fn trip(net: &mut Net) {
+    net.send(0, "what?").unwrap();
+    net.take_at_receiver(usize::MAX);
+    assert!(matches!(look(net, false), Some(Seen::Message(0, ..))));
+    net.send_back(0, "that").unwrap();
+    assert_eq!(look(net, true), None);
+    net.take_at_sender(0, usize::MAX);
+    let node = &mut net.senders[0].node;
+    assert!(node.core.next_event().is_some() && node.core.next_event().is_none());
+}
+
+fn kinds(frames: &[Vec<u8>]) -> Vec<&'static str> {
+    let kind = |frame: &Vec<u8>| match decode(frame.as_slice()).unwrap().1 {
+        Frame::Data(data) if data.carried().is_some() => "data and acknowledgement",
+        Frame::Data(_) => "data",
+        Frame::Acknowledgement(_) => "acknowledgement",
+        other => panic!("{other:?}"),
+    };
+    frames.iter().map(kind).collect()
+}
+
+#[proves("ACK-11", "ACK-12", "DPX-1")]
+#[test]
+fn who_answers_sends_one_frame_each_time() {
+    for level in [Level::Received, Level::Delivered] {
+        let mut net = both_ways(Setup { level, ..Setup::default() });
+        trip(&mut net); // nobody knows yet that there will be an answer
+        trip(&mut net);
+        let before = [net.receiver.handled.len(), net.senders[0].node.handled.len()];
+        (0..5).for_each(|_| trip(&mut net));
+        let (there, back) = (&net.receiver.handled[before[0]..], &net.senders[0].node.handled[before[1]..]);
+        assert_eq!(kinds(there), ["data and acknowledgement"; 5], "{level:?}");
+        assert_eq!(kinds(back), ["data and acknowledgement"; 5], "{level:?}");
+        let window = net.senders[0].outbound().window();
+        assert_eq!(
+            (window.settled(), window.frames_kept()),
+            (window.accepted(), 0),
+            "{level:?}: as if it had come by itself"
+        );
+    }
+}
+
+#[proves("ACK-12")]
+#[test]
+fn where_no_answer_came_the_acknowledgement_does_not_wait() {
+    let mut net = both_ways(Setup::default());
+    trip(&mut net);
+    trip(&mut net);
+    let acknowledgements = |net: &Net| {
+        let frames = net.senders[0].node.inbox.len();
+        let window = net.inbound(0).unwrap().window();
+        (frames, window.delivered().get())
+    };
+    net.send(0, "no question").unwrap();
+    net.take_at_receiver(usize::MAX);
+    look(&mut net, false).unwrap();
+    assert_eq!(acknowledgements(&net), (0, 3), "it waits for an answer");
+    assert_eq!(look(&mut net, false), None);
+    assert_eq!(acknowledgements(&net), (1, 3), "there will be none");
+    net.take_at_sender(0, usize::MAX);
+    net.send(0, "no question either").unwrap();
+    net.take_at_receiver(usize::MAX);
+    look(&mut net, false).unwrap();
+    assert_eq!(acknowledgements(&net), (1, 4), "now it is told at once");
+}
+
+#[proves("ACK-12")]
+#[test]
+fn an_application_that_does_not_call_does_not_hold_the_acknowledgement_back() {
+    let mut net = both_ways(Setup::default());
+    trip(&mut net);
+    trip(&mut net);
+    net.send(0, "hard question").unwrap();
+    net.take_at_receiver(usize::MAX);
+    look(&mut net, false).unwrap();
+    assert_eq!(net.senders[0].node.inbox.len(), 0);
+    net.transmit_from_receiver(true);
+    net.take_at_sender(0, 1);
+    let window = net.senders[0].outbound().window();
+    assert_eq!(window.settled(), window.accepted());
+}
+
+#[proves("ACK-11")]
+#[test]
+fn a_long_frame_does_not_carry_and_the_acknowledgement_goes_by_itself() {
+    let mut net = both_ways(Setup::default());
+    trip(&mut net);
+    trip(&mut net);
+    net.send(0, "what?").unwrap();
+    net.take_at_receiver(usize::MAX);
+    look(&mut net, false).unwrap();
+    let before = net.senders[0].node.handled.len();
+    net.send_back(0, [7; 440]).unwrap(); // not 88 bytes less than a frame
+    look(&mut net, true);
+    net.take_at_sender(0, usize::MAX);
+    let mut kinds = kinds(&net.senders[0].node.handled[before..]);
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["acknowledgement", "data"]);
+}
+
+/// A data frame that carries an acknowledgement, as a round trip brings it.
+fn carrying() -> Vec<u8> {
+    let mut net = both_ways(Setup::default());
+    trip(&mut net);
+    trip(&mut net);
+    net.receiver.handled.last().unwrap().clone()
+}
+
+#[proves("ACK-11", "FRM-1")]
+#[test]
+fn what_is_carried_is_checked_like_a_frame_of_its_own() {
+    let good = carrying();
+    let start = good.len() - Acknowledgement::LENGTH;
+    assert!(decode(good[start..].to_vec()).is_ok());
+    let broken = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut frame = good.clone();
+        change(&mut frame);
+        let sum = check(&frame);
+        frame[..4].copy_from_slice(&sum.to_le_bytes());
+        decode(frame).map(|_| ())
+    };
+    assert_eq!(broken(&|_| ()), Ok(()));
+    assert_eq!(broken(&|frame| frame[start + 60] ^= 1), Err(Fault::Check), "its own check");
+    assert_eq!(broken(&|frame| frame[start + 8] ^= 1), Err(Fault::Field), "another session");
+    assert_eq!(broken(&|frame| frame.truncate(60)), Err(Fault::Length), "no room for one");
+    assert_eq!(broken(&|frame| frame[46] &= !4), Err(Fault::Length), "bytes that belong to nothing");
+}
