@@ -4,19 +4,21 @@
 //! may be lost, so overflow is off and the publisher tries again until there is room. Each message is written into its
 //! loan from the sender's bytes, as every contestant takes them, and read where it lies. Where it is to sleep, its event
 //! service wakes the subscriber.
+//!
+//! A publisher also drops what finds the buffer full before the subscriber has looked for connections, so it waits once
+//! until that has been done.
 
 use crate::version;
 use iceoryx2::{
-    port::{listener::Listener, notifier::Notifier, publisher::Publisher, subscriber::Subscriber},
+    port::{
+        listener::Listener, notifier::Notifier, publisher::Publisher, subscriber::Subscriber,
+        update_connections::UpdateConnections,
+    },
     prelude::*,
     service::port_factory::{event, publish_subscribe},
 };
 use lamq_cli::guest::{Ends, Inlet, Letter, Outcome, Outlet, Sheet, Site, Way};
-use std::{
-    env, fs,
-    hint::spin_loop,
-    path::PathBuf,
-};
+use std::{env, fs, hint::spin_loop, path::PathBuf};
 
 /// Of a subscriber's buffer, in messages.
 const BUFFER: usize = 256;
@@ -66,6 +68,8 @@ pub(crate) fn clear(way: &str) {
 struct Services {
     messages: publish_subscribe::PortFactory<ipc::Service, [u8], ()>,
     events: Option<event::PortFactory<ipc::Service>>,
+    /// That the subscriber has connected.
+    meeting: event::PortFactory<ipc::Service>,
 }
 
 impl Services {
@@ -90,7 +94,8 @@ impl Services {
             .open_or_create()?;
         let events = || node.service_builder(&"events".try_into()?).event().open_or_create().map_err(Into::into);
         let events: Option<Outcome<_>> = notifies.then(events);
-        Ok(Self { messages, events: events.transpose()? })
+        let meeting = node.service_builder(&"meeting".try_into()?).event().open_or_create()?;
+        Ok(Self { messages, events: events.transpose()?, meeting })
     }
 }
 
@@ -106,7 +111,7 @@ impl<const NOTIFIES: bool> Ends for Shared<NOTIFIES> {
         let services = Services::open(site, way, NOTIFIES)?;
         let subscriber = services.messages.subscriber_builder().create()?;
         let listener = services.events.map(|events| events.listener_builder().create()).transpose()?;
-        Ok(Subscribing { subscriber, listener, length: site.length })
+        Ok(Subscribing { subscriber, listener, meeting: Some(services.meeting), length: site.length })
     }
 
     fn outlet(site: &Site, way: Way) -> Outcome<Self::Out> {
@@ -118,18 +123,24 @@ impl<const NOTIFIES: bool> Ends for Shared<NOTIFIES> {
             .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered)
             .create()?;
         let notifier = services.events.map(|events| events.notifier_builder().create()).transpose()?;
-        Ok(Publishing { publisher, notifier, sheet: Sheet::new(site.length) })
+        let meeting = Some(services.meeting.listener_builder().create()?);
+        Ok(Publishing { publisher, notifier, meeting, sheet: Sheet::new(site.length) })
     }
 }
 
 pub(crate) struct Publishing {
     publisher: Publisher<ipc::Service, [u8], ()>,
     notifier: Option<Notifier<ipc::Service>>,
+    /// Until the first message.
+    meeting: Option<Listener<ipc::Service>>,
     sheet: Sheet,
 }
 
 impl Outlet for Publishing {
     fn send(&mut self, letter: Letter) -> Outcome {
+        if let Some(meeting) = self.meeting.take() {
+            while meeting.blocking_wait(|_| {})? == 0 {}
+        }
         let bytes = self.sheet.write(letter);
         self.publisher.loan_slice_uninit(bytes.len())?.write_from_slice(bytes).send()?;
         if let Some(notifier) = &self.notifier {
@@ -142,11 +153,17 @@ impl Outlet for Publishing {
 pub(crate) struct Subscribing {
     subscriber: Subscriber<ipc::Service, [u8], ()>,
     listener: Option<Listener<ipc::Service>>,
+    /// Until the first message.
+    meeting: Option<event::PortFactory<ipc::Service>>,
     length: usize,
 }
 
 impl Inlet for Subscribing {
     fn receive(&mut self) -> Outcome<Letter> {
+        if let Some(meeting) = self.meeting.take() {
+            self.subscriber.update_connections()?;
+            meeting.notifier_builder().create()?.notify()?;
+        }
         loop {
             if let Some(sample) = self.subscriber.receive()? {
                 return Sheet::read(sample.payload(), self.length);

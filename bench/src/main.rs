@@ -24,7 +24,8 @@ static GUESTS: [Guest; 5] = [
         .clearing(iceoryx2::clear),
     Guest::new::<iceoryx2::Notified>("iceoryx2, events", iceoryx2::notified, &[Part::Sleeping, Part::OneCore])
         .clearing(iceoryx2::clear),
-    Guest::new::<zeromq::PushPull>("ZeroMQ", zeromq::settings, ALL).bar(TIMES),
+    Guest::new::<zeromq::PushPull>("ZeroMQ", zeromq::settings, &[Part::OneWay, Part::Sleeping, Part::OneCore])
+        .bar(TIMES),
     Guest::new::<ipc_channel::Bytes>("ipc-channel", ipc_channel::settings, ALL).clearing(ipc_channel::clear),
     Guest::new::<crossbeam_channel::Bounded>("crossbeam-channel, threads", crossbeam_channel::settings, ALL)
         .in_one_process(),

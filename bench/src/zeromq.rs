@@ -1,13 +1,12 @@
 //! ZeroMQ: PUSH and PULL over `ipc://`.
 //!
 //! As its guide and manual say for throughput: one I/O thread (it is good for a gigabyte a second), no polling where
-//! there is one socket, and one message object that is received into again and again. Names are abstract, so that no
-//! file is left.
+//! there is one socket, and one message object that is received into again and again. It always sleeps: who looks all
+//! the time only keeps the I/O thread from the core that they share. Names are abstract, so that no file is left.
 
 use crate::version;
 use lamq_cli::guest::{Ends, Inlet, Letter, Outcome, Outlet, Sheet, Site, Way};
-use std::hint::spin_loop;
-use zmq::{Context, DONTWAIT, Error, Message, PULL, PUSH, Socket, SocketType};
+use zmq::{Context, Message, PULL, PUSH, Socket, SocketType};
 
 /// Its default, in messages.
 const HIGH_WATER: usize = 1000;
@@ -23,7 +22,7 @@ pub(crate) fn settings() -> String {
     format!(
         "libzmq {major}.{minor}.{patch} by zmq {}, built from source; PUSH and PULL, ipc:// with an abstract name; one I/O \
          thread a process, on its core; high-water mark {HIGH_WATER} messages or {} MiB on each side; recv into one message, \
-         with DONTWAIT again and again where it spins",
+         which sleeps",
         version::of("zmq"),
         BYTES >> 20
     )
@@ -38,8 +37,7 @@ impl Ends for PushPull {
     fn inlet(site: &Site, way: Way) -> Outcome<Self::In> {
         let socket = socket(site, PULL)?;
         socket.bind(&address(site, way))?;
-        let spins = site.spin.is_some_and(|spin| !spin.is_zero());
-        Ok(Pull { socket, flags: if spins { DONTWAIT } else { 0 }, message: Message::new(), length: site.length })
+        Ok(Pull { socket, message: Message::new(), length: site.length })
     }
 
     fn outlet(site: &Site, way: Way) -> Outcome<Self::Out> {
@@ -77,19 +75,13 @@ impl Outlet for Push {
 
 pub(crate) struct Pull {
     socket: Socket,
-    flags: i32,
     message: Message,
     length: usize,
 }
 
 impl Inlet for Pull {
     fn receive(&mut self) -> Outcome<Letter> {
-        while let Err(error) = self.socket.recv(&mut self.message, self.flags) {
-            if error != Error::EAGAIN {
-                return Err(error.into());
-            }
-            spin_loop();
-        }
+        self.socket.recv(&mut self.message, 0)?;
         Sheet::read(&self.message, self.length)
     }
 }

@@ -12,6 +12,7 @@ const CRATES: &[(&str, &[&str], &[&str])] = &[
     ("Cargo.toml", &["lamq-protocol"], &["lamq-proves", "lamq-study"]),
     ("study/Cargo.toml", &["lamq-protocol"], &["lamq-proves"]),
     ("cli/Cargo.toml", &["lamq", "lamq-protocol", "lamq-study"], &["lamq-proves"]),
+    ("bench/Cargo.toml", &["lamq-cli"], &[]),
 ];
 
 /// The modules of the protocol, from the bottom up: one uses itself and what stands in a row above its own.
