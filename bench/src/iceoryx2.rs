@@ -20,7 +20,7 @@ use iceoryx2::{
 use lamq_cli::guest::{Ends, Inlet, Letter, Outcome, Outlet, Sheet, Site, Way};
 use std::{env, fs, hint::spin_loop, path::PathBuf};
 
-/// Of a subscriber's buffer, in messages.
+/// Of a subscriber's buffer, in messages. From 16 to 4096 it makes no difference.
 const BUFFER: usize = 256;
 
 /// Of a subscriber's buffer, for long messages.

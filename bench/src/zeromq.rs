@@ -11,8 +11,9 @@ use zmq::{Context, Message, PULL, PUSH, Socket, SocketType};
 /// Its default, in messages.
 const HIGH_WATER: usize = 1000;
 
-/// For long messages, of which a thousand on each side would be gigabytes.
-const BYTES: usize = 16 << 20;
+/// For long messages, of which a thousand on each side would be gigabytes; those of a MiB go through one and a half times
+/// as fast as with 16 MiB.
+const BYTES: usize = 2 << 20;
 
 /// For what nobody received, in milliseconds.
 const LINGER: i32 = 1000;
