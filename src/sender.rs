@@ -46,7 +46,8 @@ pub struct SenderStats {
     pub received: u64,
     /// The last number handed to the receiving application.
     pub delivered: u64,
-    /// The last number that the receiving application is done with.
+    /// The last number that the receiving application is done with. A receiver says so in time only to a sender of that
+    /// [level](SenderBuilder::level); to others with whatever else it says (ACK-3).
     pub processed: u64,
     /// Messages that were dropped for want of room ([`Sender::send_or_drop`]).
     pub dropped: u64,

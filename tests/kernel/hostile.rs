@@ -138,7 +138,7 @@ impl Stage {
             let towards = self.at_sender.tap.log().count(Way::Out) + self.before.0;
             let back = self.at_receiver.tap.log().count(Way::Out) - self.before.1;
             let stats = self.sender.stats();
-            stats.processed == self.sent
+            stats.delivered == self.sent
                 && self.receiver.stats().frames == towards + self.at_receiver.injected
                 && stats.frames.frames == back + self.at_sender.injected
         });

@@ -13,6 +13,7 @@ const CRATES: &[(&str, &[&str], &[&str])] = &[
     ("study/Cargo.toml", &["lamq-protocol"], &["lamq-proves"]),
     ("cli/Cargo.toml", &["lamq", "lamq-protocol", "lamq-study"], &["lamq-proves"]),
     ("bench/instructions/Cargo.toml", &["lamq", "lamq-protocol"], &[]),
+    ("bench/Cargo.toml", &["lamq-cli"], &[]),
 ];
 
 /// The modules of the protocol, from the bottom up: one uses itself and what stands in a row above its own.

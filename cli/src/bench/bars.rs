@@ -1,6 +1,10 @@
 //! What lamq is to reach, and whether it does.
 
-use super::{results::Compared, statistics::Spread};
+use super::{
+    guest::{Guest, Part},
+    results::Compared,
+    statistics::Spread,
+};
 use serde::Serialize;
 use std::fmt;
 
@@ -96,9 +100,15 @@ pub(super) struct Judged {
 }
 
 /// All bars that something was measured for.
-pub(super) fn judge(results: &[Compared]) -> Vec<Judged> {
+pub(super) fn judge(results: &[Compared], guests: &[Guest]) -> Vec<Judged> {
     let of = |bar: &Bar| results.iter().find(|compared| compared.comparison.name == bar.comparison);
-    BARS.iter().filter_map(|bar| judge_one(bar, of(bar)?)).collect()
+    let guests: Vec<_> =
+        guests.iter().filter(|guest| guest.takes_part_in(Part::OneWay)).filter_map(guests_bar).collect();
+    BARS.iter().chain(&guests).filter_map(|bar| judge_one(bar, of(bar)?)).collect()
+}
+
+fn guests_bar(guest: &Guest) -> Option<Bar> {
+    Some(bar("one way, 64 B", "lamq", Bound::AtLeast(guest.bar?), guest.name))
 }
 
 fn judge_one(bar: &Bar, compared: &Compared) -> Option<Judged> {
@@ -148,14 +158,27 @@ fn words(bar: &Bar, compared: &Compared) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::{plan::Scenario, results::Sample, talk::Measured};
+    use crate::bench::{
+        media::{lamq::Bytes, posix::Posix},
+        plan::{Comparison, Scenario},
+        results::Sample,
+        talk::Measured,
+    };
     use clap::ValueEnum;
     use std::time::Duration;
 
+    static GUESTS: [Guest; 2] = [
+        Guest::new::<Bytes>("elsewhere", String::new, &[Part::Spinning]).bar(1.0),
+        Guest::new::<Posix<true>>("other", String::new, &[Part::OneWay]).bar(5.0),
+    ];
+
     fn compared(name: &str, figure: impl Fn(&str, usize) -> f64, rounds: usize) -> Compared {
         let all = Scenario::value_variants().iter();
-        let mut all = all.flat_map(|scenario| scenario.comparisons(Duration::from_millis(150)));
-        let comparison = all.find(|comparison| comparison.name == name).unwrap();
+        let mut all = all.flat_map(|scenario| scenario.comparisons(Duration::from_millis(150), &[]));
+        measured(all.find(|comparison| comparison.name == name).unwrap(), figure, rounds)
+    }
+
+    fn measured(comparison: Comparison, figure: impl Fn(&str, usize) -> f64, rounds: usize) -> Compared {
         let sample = |label: &str, round| {
             let members = [Measured::default(), Measured::default()];
             let work = comparison.entries[0].work;
@@ -167,7 +190,7 @@ mod tests {
     }
 
     fn verdicts(compared: Compared) -> Vec<Verdict> {
-        judge(&[compared]).iter().map(|judged| judged.verdict).collect()
+        judge(&[compared], &[]).iter().map(|judged| judged.verdict).collect()
     }
 
     #[test]
@@ -176,6 +199,16 @@ mod tests {
             let compared = compared(bar.comparison, |_, _| 1.0, ROUNDS);
             assert!(judge_one(bar, &compared).is_some(), "{}: {}", bar.comparison, bar.entry);
         }
+    }
+
+    #[test]
+    fn a_guest_brings_its_bar_where_it_takes_part() {
+        let one_way = Scenario::OneWay.comparisons(Duration::from_millis(150), &GUESTS).swap_remove(0);
+        let figures = |label: &str, _| if label == "lamq" { 5.0 } else { 1.0 };
+        let judged = judge(&[measured(one_way, figures, ROUNDS)], &GUESTS);
+        let last = judged.last().unwrap();
+        assert_eq!((last.bar.as_str(), last.verdict), ("at least 5 × other", Verdict::Met));
+        assert!(judged.iter().all(|judged| !judged.bar.contains("elsewhere")));
     }
 
     #[test]

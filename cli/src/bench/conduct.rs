@@ -2,10 +2,11 @@
 
 use super::{
     ground::Ground,
+    guest::Guest,
     machine::Pair,
     plan::{self, Comparison, Cores, Entry},
     results::{Compared, Sample},
-    talk::{Asked, Duty, Measured, Role, Told, Work},
+    talk::{Asked, Duty, Measured, Medium, Role, Told, Work},
 };
 use crate::{
     clock::monotonic,
@@ -26,6 +27,7 @@ pub(super) struct Conductor<'a> {
     pub(super) post: Post<Note<Told>>,
     pub(super) inbox: &'a Inbox<Note<Told>>,
     pub(super) bar: ProgressBar,
+    pub(super) guests: &'static [Guest],
 }
 
 /// So that all of many processes are waiting when it begins.
@@ -93,7 +95,7 @@ impl Conductor<'_> {
 
     /// One run of one contestant: what its processes measured, the receiver first, and how often they were woken in idleness.
     fn part(&self, entry: &Entry, work: Work, cores: Cores) -> Result<(Vec<Measured>, u64), Failure> {
-        let ground = Ground::lay(entry.medium)?;
+        let ground = Ground::lay(entry.medium, self.guests)?;
         let clear = |pids: &[u32]| ground.clear(pids);
         let mut crew = Crew::new("bench-member", self.verbose, (&self.post, self.inbox), clear);
         let (receiver, sender) = match cores {
@@ -104,12 +106,17 @@ impl Conductor<'_> {
             let (parent, ways) = (process::id(), ground.ways.clone());
             Duty { parent, medium: entry.medium, work, role, core, spin: entry.spin, ways }
         };
-        crew.enlist(&duty(Role::Receiver, receiver))?;
+        let (role, senders) = if self.is_one_process(entry.medium) {
+            (Role::Both { sender_core: sender }, 0)
+        } else {
+            (Role::Receiver, work.senders())
+        };
+        crew.enlist(&duty(role, receiver))?;
         crew.await_ready(1)?;
-        for index in 0..work.senders() {
+        for index in 0..senders {
             crew.enlist(&duty(Role::Sender(index), sender))?;
         }
-        let places: Vec<_> = (0..=usize::try_from(work.senders()).unwrap_or(0)).map(Place).collect();
+        let places: Vec<_> = (0..=usize::try_from(senders).unwrap_or(0)).map(Place).collect();
         crew.await_ready(places.len() - 1)?;
         let head_start = if work.senders() > 1 { HEAD_START } else { Duration::ZERO };
         let at = monotonic() + u64::try_from(head_start.as_nanos()).unwrap_or(0);
@@ -117,10 +124,10 @@ impl Conductor<'_> {
             crew.ask(*place, &Asked::Begin { at });
         }
         let wakes = if work == Work::Idle { self.watch(&mut crew, &places)? } else { 0 };
-        let mut measured: Vec<Option<Measured>> = vec![None; places.len()];
-        while measured.iter().any(Option::is_none) {
+        let mut measured: Vec<Vec<Measured>> = vec![Vec::new(); places.len()];
+        while measured.iter().any(Vec::is_empty) {
             match self.hear(&mut crew)? {
-                (Place(place), Told::Done(done)) => measured[place] = Some(done),
+                (Place(place), Told::Done(done)) => measured[place] = done,
                 (place, told) => return Err(out_of_turn(place, &told)),
             }
         }
@@ -132,6 +139,10 @@ impl Conductor<'_> {
             }
         }
         Ok((measured.into_iter().flatten().collect(), wakes))
+    }
+
+    fn is_one_process(&self, medium: Medium) -> bool {
+        matches!(medium, Medium::Guest(index) if self.guests[index].is_one_process)
     }
 
     /// How often threads of a pair are woken that has nothing to do.

@@ -1,6 +1,7 @@
 //! How the processes of one run find each other, and what is removed of what they made.
 
 use super::{
+    guest::Guest,
     system_v,
     talk::{Medium, WAYS},
 };
@@ -15,6 +16,7 @@ use std::{
 /// The ways there and back of one medium.
 pub(super) struct Ground {
     medium: Medium,
+    guests: &'static [Guest],
     pub(super) ways: [String; WAYS],
     /// Nobody else can make them. Both ends, so that nobody waits for the other side to open it.
     _pipes: Vec<(PipeReader, PipeWriter)>,
@@ -24,7 +26,7 @@ pub(super) struct Ground {
 const KEYS: u32 = 0x6C00_0000;
 
 impl Ground {
-    pub(super) fn lay(medium: Medium) -> Result<Self, Failure> {
+    pub(super) fn lay(medium: Medium, guests: &'static [Guest]) -> Result<Self, Failure> {
         let pid = process::id();
         let mut pipes = Vec::new();
         let ways = match medium {
@@ -36,7 +38,7 @@ impl Ground {
             }
             _ => ["/lamq-bench", "/lamq-bench-back"].map(|way| format!("{way}.{pid}")),
         };
-        Ok(Self { medium, ways, _pipes: pipes })
+        Ok(Self { medium, guests, ways, _pipes: pipes })
     }
 
     /// Removes what these processes may have left, which did not end in good order.
@@ -54,7 +56,17 @@ impl Ground {
                 self.ways.iter().for_each(|way| queue::remove(way));
             }
             Medium::SystemV => self.ways.iter().for_each(|way| system_v::remove(way)),
-            Medium::Pipe | Medium::SeqPacket => {} // they go with those who have them open
+            // These go with those who have them open, and what a guest leaves is removed anyway.
+            Medium::Pipe | Medium::SeqPacket | Medium::Guest(_) => {}
+        }
+    }
+}
+
+/// Guests may leave something even if all goes well.
+impl Drop for Ground {
+    fn drop(&mut self) {
+        if let Medium::Guest(index) = self.medium {
+            self.ways.iter().for_each(|way| (self.guests[index].clear)(way));
         }
     }
 }

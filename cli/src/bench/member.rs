@@ -1,6 +1,8 @@
 //! A process of the bench: the receiver, or one of the senders.
 
 use super::{
+    cue::{self, Cue},
+    guest::Guest,
     media::{
         Ends, Inlet, Letter, Outcome, Outlet, Parting, Site, Way,
         lamq::{Bytes, Rendezvous, Typed},
@@ -10,7 +12,7 @@ use super::{
         seqpacket::SeqPacket,
     },
     system_v::SystemV,
-    talk::{Asked, Duty, Measured, Medium, Role, Told, Work},
+    talk::{Asked, Duty, Measured, Medium, Role, Told, WAYS, Work},
 };
 use crate::{
     clock::{Stopwatch, monotonic, sleep_until},
@@ -26,7 +28,7 @@ use nix::{
     },
     unistd::Pid,
 };
-use std::{fs, io, process, time::Duration};
+use std::{fs, process, thread, time::Duration};
 
 /// Set in the mark of the last message of a sender in a crowd.
 const LAST: u64 = 1 << 63;
@@ -35,13 +37,10 @@ const LAST: u64 = 1 << 63;
 const UNWATCHED: u64 = 16;
 
 /// Does what the bench wants of this process.
-pub(super) fn serve(duty: &Duty) -> Outcome {
+pub(super) fn serve(duty: &Duty, guests: &[Guest]) -> Outcome {
     let blocked = enlisted(duty.parent)?;
-    let mut only = CpuSet::new();
-    only.set(duty.core)?;
     // Before there is another thread, which would keep what it inherits.
-    sched_setaffinity(Pid::from_raw(0), &only)
-        .map_err(|error| format!("cannot keep to core {}: {error}", duty.core))?;
+    keep_to(duty.core)?;
     let parting = Parting::default();
     let own = parting.clone();
     blocked.on_first(move |_| {
@@ -59,65 +58,89 @@ pub(super) fn serve(duty: &Duty) -> Outcome {
         (Medium::Pipe, _) => act::<Pipe>(duty, &site),
         (Medium::SeqPacket, _) => act::<SeqPacket>(duty, &site),
         (Medium::SystemV, _) => act::<SystemV>(duty, &site),
+        (Medium::Guest(index), _) => act_as_guest(guests.get(index).ok_or("nobody knows this guest")?, duty, &site),
     }
 }
 
-fn act<E: Ends>(duty: &Duty, site: &Site) -> Outcome {
-    let work = duty.work;
-    match duty.role {
-        Role::Receiver => {
-            let mut inlet = E::inlet(site, Way::There)?;
-            begin()?;
-            let mut outlet = if work.is_answered() { Some(E::back(site, &mut inlet)?) } else { None };
-            let meter = Meter::start()?;
-            let measured = receive(&mut inlet, outlet.as_mut(), work)?;
-            done(meter, measured)
-        }
-        Role::Sender(index) => {
-            let (mut outlet, mut inlet) = if work.is_answered() {
-                let (outlet, inlet) = E::both(site)?;
-                (outlet, Some(inlet))
-            } else {
-                (E::outlet(site, Way::There)?, None)
-            };
-            let at = begin()?;
-            let meter = Meter::start()?;
-            let measured = send(&mut outlet, inlet.as_mut(), work, index, at)?;
-            done(meter, measured)
-        }
-    }
-}
-
-/// Waits until all are there, and for the time to begin.
-fn begin() -> io::Result<u64> {
-    tell(&Told::Ready)?;
-    match hear()? {
-        Asked::Begin { at } => {
-            sleep_until(at);
-            Ok(at)
-        }
-        Asked::GoOn => Err(io::Error::other("nothing has begun yet")),
-    }
-}
-
-/// Says what was measured, and keeps its end open until the others are done too.
-fn done(meter: Meter, measured: Measured) -> Outcome {
-    tell(&Told::Done(meter.read(measured)?))?;
-    hear::<Asked>()?;
+/// Keeps this thread, and those that it starts, to a core.
+fn keep_to(core: usize) -> Outcome {
+    let mut only = CpuSet::new();
+    only.set(core)?;
+    sched_setaffinity(Pid::from_raw(0), &only).map_err(|error| format!("cannot keep to core {core}: {error}"))?;
     Ok(())
 }
 
-/// What a process takes from a point in time on.
-struct Meter(Usage);
+fn act_as_guest(guest: &Guest, duty: &Duty, site: &Site) -> Outcome {
+    let (clear, ways): (_, [String; WAYS]) = (guest.clear, duty.ways.clone());
+    site.parting.add(move || ways.iter().for_each(|way| clear(way)));
+    (guest.act)(duty, site)
+}
+
+/// Plays the role on this medium, or both.
+pub(super) fn act<E: Ends>(duty: &Duty, site: &Site) -> Outcome {
+    let whole = UsageWho::RUSAGE_SELF;
+    match duty.role {
+        Role::Receiver => act_receiver::<E>(duty.work, site, whole, &mut cue::Process),
+        Role::Sender(index) => act_sender::<E>(duty.work, site, index, whole, &mut cue::Process),
+        Role::Both { sender_core } => act_both::<E>(duty.work, site, sender_core),
+    }
+}
+
+fn act_both<E: Ends>(work: Work, site: &Site, sender_core: usize) -> Outcome {
+    let (mut receiving, mut sending) = cue::threads();
+    let own = UsageWho::RUSAGE_THREAD;
+    thread::scope(|scope| {
+        let sender = scope.spawn(move || {
+            let acted = keep_to(sender_core)
+                .and_then(|()| sending.await_inlet())
+                .and_then(|()| act_sender::<E>(work, site, 0, own, &mut sending));
+            acted.map_err(|error| error.to_string())
+        });
+        let taken = act_receiver::<E>(work, site, own, &mut receiving);
+        drop(receiving); // who waits for it shall know
+        let sent = sender.join().unwrap_or_else(|_| Err("the sender panicked".into()));
+        match (taken, sent) {
+            (Ok(()), Ok(())) => Ok(()),
+            (Err(error), Ok(())) => Err(error),
+            (Ok(()), Err(error)) => Err(error.into()),
+            (Err(receiver), Err(sender)) => Err(format!("receiver: {receiver}; sender: {sender}").into()),
+        }
+    })
+}
+
+fn act_receiver<E: Ends>(work: Work, site: &Site, who: UsageWho, cue: &mut impl Cue) -> Outcome {
+    let mut inlet = E::inlet(site, Way::There)?;
+    cue.begin()?;
+    let mut outlet = if work.is_answered() { Some(E::back(site, &mut inlet)?) } else { None };
+    let meter = Meter::start(who)?;
+    let measured = receive(&mut inlet, outlet.as_mut(), work)?;
+    cue.done(meter.read(measured)?)
+}
+
+fn act_sender<E: Ends>(work: Work, site: &Site, index: u64, who: UsageWho, cue: &mut impl Cue) -> Outcome {
+    let (mut outlet, mut inlet) = if work.is_answered() {
+        let (outlet, inlet) = E::both(site)?;
+        (outlet, Some(inlet))
+    } else {
+        (E::outlet(site, Way::There)?, None)
+    };
+    let at = cue.begin()?;
+    let meter = Meter::start(who)?;
+    let measured = send(&mut outlet, inlet.as_mut(), work, index, at)?;
+    cue.done(meter.read(measured)?)
+}
+
+/// What a process, or a thread, takes from a point in time on.
+struct Meter(UsageWho, Usage);
 
 impl Meter {
-    fn start() -> io::Result<Self> {
-        Ok(Self(getrusage(UsageWho::RUSAGE_SELF)?))
+    fn start(who: UsageWho) -> Outcome<Self> {
+        Ok(Self(who, getrusage(who)?))
     }
 
     fn read(self, measured: Measured) -> Outcome<Measured> {
         let micros = |usage: &Usage| usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-        let spent = micros(&getrusage(UsageWho::RUSAGE_SELF)?) - micros(&self.0);
+        let spent = micros(&getrusage(self.0)?) - micros(&self.1);
         let status = fs::read_to_string("/proc/self/status")?;
         let peak =
             status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());

@@ -7,7 +7,9 @@
 
 mod bars;
 mod conduct;
+mod cue;
 mod ground;
+pub mod guest;
 mod machine;
 mod media;
 mod member;
@@ -30,6 +32,7 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use conduct::Conductor;
+use guest::Guest;
 use machine::Machine;
 use nix::unistd::{AccessFlags, access};
 use plan::{Cores, Scenario};
@@ -87,7 +90,7 @@ fn time(text: &str) -> Result<Duration, String> {
     if limits.contains(&time) { Ok(time) } else { Err("it may be 1ms to 60s".into()) }
 }
 
-pub(crate) fn run(arguments: &BenchArgs, verbose: u8) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &BenchArgs, guests: &'static [Guest], verbose: u8) -> Result<(), Failure> {
     if let Some(file) = &arguments.report {
         demand_writable(file)?;
     }
@@ -99,7 +102,7 @@ pub(crate) fn run(arguments: &BenchArgs, verbose: u8) -> Result<(), Failure> {
     let (post, inbox) = mpsc::channel();
     let interrupt = post.clone();
     blocked.on_first(move |signal| _ = interrupt.send(Note::Interrupted(signal)))?;
-    let report = measure(arguments, scenarios, verbose, (post, &inbox))?;
+    let report = measure(arguments, scenarios, guests, verbose, (post, &inbox))?;
     if let Some(file) = &arguments.report {
         fs::write(file, page::render(&report)).map_err(|error| {
             _ = fs::remove_file(file); // half of it helps nobody
@@ -114,6 +117,7 @@ type Notes<'a> = (mpsc::Sender<Note<Told>>, &'a mpsc::Receiver<Note<Told>>);
 fn measure(
     arguments: &BenchArgs,
     scenarios: &[Scenario],
+    guests: &'static [Guest],
     verbose: u8,
     (post, inbox): Notes<'_>,
 ) -> Result<Report, Failure> {
@@ -122,7 +126,7 @@ fn measure(
     let mut skipped = Vec::new();
     let mut planned = Vec::new();
     for scenario in scenarios {
-        for comparison in scenario.comparisons(time) {
+        for comparison in scenario.comparisons(time, guests) {
             if comparison.cores == Cores::Apart && cores.second.is_none() {
                 skipped.push(format!(
                     "{} is not measured: it takes two cores, and this process may use one.",
@@ -135,13 +139,13 @@ fn measure(
     }
     let parts = planned.iter().map(|(comparison, rounds)| comparison.entries.len() as u64 * rounds).sum();
     let bar = conduct::bar(!arguments.json, parts);
-    let conductor = Conductor { time, cores, verbose, post, inbox, bar };
+    let conductor = Conductor { time, cores, verbose, post, inbox, bar, guests };
     let results = planned.into_iter().map(|(comparison, rounds)| conductor.compare(comparison, rounds));
     let results = results.collect::<Result<Vec<_>, _>>();
     conductor.bar.finish_and_clear();
     let results = results?;
-    let (bars, rounds) = (bars::judge(&results), arguments.rounds.get());
-    Ok(Report { machine: Machine::look(&allowed), cores, rounds, time, results, bars, skipped })
+    let (bars, rounds) = (bars::judge(&results, guests), arguments.rounds.get());
+    Ok(Report { machine: Machine::look(&allowed), cores, rounds, time, guests, results, bars, skipped })
 }
 
 /// Before minutes have passed.
@@ -159,13 +163,13 @@ fn cannot_write(file: &Path, error: &dyn std::fmt::Display) -> Failure {
 }
 
 /// Runs a process of the bench. It says nothing by itself: the bench speaks for it.
-pub(crate) fn run_member(arguments: &MemberArgs, verbose: u8) -> ExitCode {
+pub(crate) fn run_member(arguments: &MemberArgs, guests: &[Guest], verbose: u8) -> ExitCode {
     log::start(if verbose == 0 { LevelFilter::OFF } else { log::level(verbose) });
     let duty: Duty = match serde_json::from_str(&arguments.duty) {
         Ok(duty) => duty,
         Err(error) => return Failure::new(Exit::Usage, format!("{error}; run `lamq bench` instead")).report(),
     };
-    match member::serve(&duty) {
+    match member::serve(&duty, guests) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             _ = tell(&Told::Failed(error.to_string()));

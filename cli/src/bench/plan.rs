@@ -1,6 +1,9 @@
 //! What is compared with what.
 
-use super::talk::{Medium, Work};
+use super::{
+    guest::{Guest, Part},
+    talk::{Medium, Work},
+};
 use clap::ValueEnum;
 use std::{num::NonZeroU64, time::Duration};
 
@@ -111,7 +114,7 @@ pub(super) fn longest(time: Duration) -> Duration {
 }
 
 impl Scenario {
-    pub(super) fn comparisons(self, time: Duration) -> Vec<Comparison> {
+    pub(super) fn comparisons(self, time: Duration, guests: &[Guest]) -> Vec<Comparison> {
         use Medium::{Lamq, LamqTyped, Packed, Pipe, Queue, QueueSpinning, SeqPacket, SystemV};
         let apart = |name, measure, entries| Comparison { name, measure, cores: Cores::Apart, entries };
         match self {
@@ -120,7 +123,9 @@ impl Scenario {
                 let of = |name, length, measure| {
                     let packs = |medium: &&Medium| **medium != Packed || length < 4096;
                     let work = Work::OneWay { length, count: 0 };
-                    apart(name, measure, all.iter().filter(packs).map(|medium| plain(*medium, work)).collect())
+                    let mut entries: Vec<_> = all.iter().filter(packs).map(|medium| plain(*medium, work)).collect();
+                    entries.extend(guests_in(guests, Part::OneWay, work, None));
+                    apart(name, measure, entries)
                 };
                 vec![
                     of("one way, 64 B", 64, Measure::Rate),
@@ -133,7 +138,7 @@ impl Scenario {
                 let work = Work::OneWay { length: 32, count: 0 };
                 vec![apart("typed", Measure::Rate, [Queue, LamqTyped, Packed].map(|medium| plain(medium, work)).into())]
             }
-            Self::RoundTrip => round_trips(),
+            Self::RoundTrip => round_trips(guests),
             Self::Rendezvous => {
                 let trip = Work::RoundTrip { count: 0 };
                 let of = |name, spin| {
@@ -178,19 +183,31 @@ fn plain(medium: Medium, work: Work) -> Entry {
     Entry { label: medium.name().into(), medium, work, spin: None }
 }
 
-fn round_trips() -> Vec<Comparison> {
+fn guests_in(guests: &[Guest], part: Part, work: Work, spin: Option<Duration>) -> impl Iterator<Item = Entry> {
+    let entry = move |(index, guest): (_, &Guest)| Entry {
+        label: guest.name.into(),
+        spin,
+        ..plain(Medium::Guest(index), work)
+    };
+    guests.iter().enumerate().filter(move |(_, guest)| guest.takes_part_in(part)).map(entry)
+}
+
+fn round_trips(guests: &[Guest]) -> Vec<Comparison> {
     use Medium::{Lamq, Pipe, Queue, QueueSpinning, SeqPacket, SystemV};
-    let of = |name, cores, mediums: &[Medium], spin| {
-        let entry = |medium: &Medium| Entry { spin, ..plain(*medium, Work::RoundTrip { count: 0 }) };
-        Comparison { name, measure: Measure::Time, cores, entries: mediums.iter().map(entry).collect() }
+    let of = |name, part, mediums: &[Medium], spin| {
+        let cores = if part == Part::OneCore { Cores::Together } else { Cores::Apart };
+        let work = Work::RoundTrip { count: 0 };
+        let own = mediums.iter().map(|medium| Entry { spin, ..plain(*medium, work) });
+        let entries = own.chain(guests_in(guests, part, work, spin)).collect();
+        Comparison { name, measure: Measure::Time, cores, entries }
     };
     let sleeping = [Queue, Lamq, Pipe, SeqPacket, SystemV];
-    let mut spinning = of("round trip, spinning", Cores::Apart, &[Queue, Lamq, QueueSpinning], Some(ALWAYS));
+    let mut spinning = of("round trip, spinning", Part::Spinning, &[Queue, Lamq, QueueSpinning], Some(ALWAYS));
     let default = Entry { label: "lamq, default spin".into(), ..plain(Lamq, Work::RoundTrip { count: 0 }) };
     spinning.entries.push(default);
     vec![
         spinning,
-        of("round trip, sleeping", Cores::Apart, &sleeping, Some(Duration::ZERO)),
-        of("round trip, one core", Cores::Together, &sleeping, None),
+        of("round trip, sleeping", Part::Sleeping, &sleeping, Some(Duration::ZERO)),
+        of("round trip, one core", Part::OneCore, &sleeping, None),
     ]
 }

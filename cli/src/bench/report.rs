@@ -2,6 +2,7 @@
 
 use super::{
     bars::Judged,
+    guest::Guest,
     machine::{Machine, Pair},
     results::{Compared, Latency, Sample},
     statistics::Spread,
@@ -15,6 +16,7 @@ pub(super) struct Report {
     pub(super) cores: Pair,
     pub(super) rounds: u64,
     pub(super) time: Duration,
+    pub(super) guests: &'static [Guest],
     pub(super) results: Vec<Compared>,
     pub(super) bars: Vec<Judged>,
     /// What could not be measured here, in sentences.
@@ -30,9 +32,17 @@ struct Document<'a> {
     cores: Vec<usize>,
     rounds: u64,
     time_ms: u64,
+    guests: Vec<GuestDocument>,
     comparisons: Vec<ComparisonDocument<'a>>,
     bars: &'a [Judged],
     skipped: &'a [String],
+}
+
+/// Who takes part from outside, and how it is set up.
+#[derive(Serialize)]
+struct GuestDocument {
+    contestant: &'static str,
+    settings: String,
 }
 
 #[derive(Serialize)]
@@ -62,11 +72,19 @@ impl Report {
             cores: [Some(self.cores.first), self.cores.second].into_iter().flatten().collect(),
             rounds: self.rounds,
             time_ms: u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX),
+            guests: self.guests().collect(),
             comparisons: self.results.iter().map(ComparisonDocument::of).collect(),
             bars: &self.bars,
             skipped: &self.skipped,
         };
         serde_json::to_string_pretty(&document).expect("it has no maps, and no keys but names")
+    }
+
+    /// Of all guests, those that took part.
+    fn guests(&self) -> impl Iterator<Item = GuestDocument> {
+        let took_part = |guest: &&Guest| self.results.iter().any(|compared| compared.index(guest.name).is_some());
+        let document = |guest: &Guest| GuestDocument { contestant: guest.name, settings: (guest.settings)() };
+        self.guests.iter().filter(took_part).map(document)
     }
 
     /// Where and how it was measured, in lines.
@@ -85,6 +103,7 @@ impl Report {
                 counted(self.rounds, "round")
             ),
         ];
+        facts.extend(self.guests().map(|GuestDocument { contestant, settings }| format!("{contestant}: {settings}")));
         if *build == "debug" {
             facts.push("This build is not optimised: its figures mean nothing.".into());
         }

@@ -39,10 +39,12 @@ pub(super) enum Medium {
     /// A Unix socket that keeps the borders of messages.
     SeqPacket,
     SystemV,
+    /// By its place among the guests.
+    Guest(usize),
 }
 
 impl Medium {
-    /// As readers know it.
+    /// As readers know it. A guest brings a name of its own.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Lamq => "lamq",
@@ -53,6 +55,7 @@ impl Medium {
             Self::Pipe => "pipe",
             Self::SeqPacket => "seqpacket socket",
             Self::SystemV => "System V queue",
+            Self::Guest(_) => "guest",
         }
     }
 }
@@ -62,6 +65,10 @@ pub(super) enum Role {
     Receiver,
     /// From 0.
     Sender(u64),
+    /// The only sender too, in a thread of its own, which may use this core.
+    Both {
+        sender_core: usize,
+    },
 }
 
 /// What there is to do for one sender, or many, and the receiver.
@@ -123,7 +130,8 @@ pub(super) enum Told {
     Ready,
     /// What was to be done before the long nothing is done.
     Settled,
-    Done(Measured),
+    /// What it measured, in each of its roles: the receiver's first.
+    Done(Vec<Measured>),
     /// It could not do its duty.
     Failed(String),
 }

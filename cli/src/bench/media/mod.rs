@@ -14,36 +14,40 @@ use std::{
     time::Duration,
 };
 
-pub(super) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+/// Whoever reports an error names who met it, and nothing else of it is looked at.
+pub type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// What a message says of itself. Whoever receives one checks its number, so that all media do the same work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Letter {
+pub struct Letter {
     /// From 1.
-    pub(super) number: u64,
+    pub number: u64,
     /// Its sender, or when it was sent.
-    pub(super) mark: u64,
+    pub mark: u64,
 }
 
 impl Letter {
-    pub(super) const fn new(number: u64) -> Self {
+    /// One without a mark.
+    pub const fn new(number: u64) -> Self {
         Self { number, mark: 0 }
     }
 }
 
 /// The bytes of letters of one length: number, mark, something, and the number again at the end.
 #[derive(Debug)]
-pub(super) struct Sheet(Vec<u8>);
+pub struct Sheet(Vec<u8>);
 
 /// Number, mark, number.
 const LEAST: usize = 24;
 
 impl Sheet {
-    pub(super) fn new(length: usize) -> Self {
+    /// For letters of so many bytes.
+    pub fn new(length: usize) -> Self {
         Self(vec![b'.'; length.max(LEAST)])
     }
 
-    pub(super) fn write(&mut self, letter: Letter) -> &[u8] {
+    /// The bytes of a letter.
+    pub fn write(&mut self, letter: Letter) -> &[u8] {
         let end = self.0.len() - 8;
         self.0[..8].copy_from_slice(&letter.number.to_le_bytes());
         self.0[8..16].copy_from_slice(&letter.mark.to_le_bytes());
@@ -52,7 +56,10 @@ impl Sheet {
     }
 
     /// What [`write`](Self::write) wrote on a sheet of this length.
-    pub(super) fn read(bytes: &[u8], length: usize) -> Outcome<Letter> {
+    ///
+    /// # Errors
+    /// It was something else, or not all of it.
+    pub fn read(bytes: &[u8], length: usize) -> Outcome<Letter> {
         let word = |at: usize| bytes.get(at..at + 8).and_then(|word| word.try_into().ok()).map(u64::from_le_bytes);
         match (word(0), word(8), bytes.len().checked_sub(8).and_then(word)) {
             (Some(number), Some(mark), Some(last)) if number == last && bytes.len() == length => {
@@ -64,24 +71,37 @@ impl Sheet {
 }
 
 /// The end that sends.
-pub(super) trait Outlet {
+pub trait Outlet {
+    /// Waits as long as there is no room.
+    ///
+    /// # Errors
+    /// It cannot be sent: the run is over.
     fn send(&mut self, letter: Letter) -> Outcome;
 
     /// After the last one: what is still here leaves.
+    ///
+    /// # Errors
+    /// It cannot leave: the run is over.
     fn finish(&mut self) -> Outcome {
         Ok(())
     }
 }
 
 /// The end that receives.
-pub(super) trait Inlet {
+pub trait Inlet {
+    /// Waits for the next.
+    ///
+    /// # Errors
+    /// No more can come, or something that is no letter came: the run is over.
     fn receive(&mut self) -> Outcome<Letter>;
 }
 
 /// Which end meets which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub enum Way {
+    /// From the sender to the receiver.
     There = 0,
+    /// From the receiver to the sender.
     Back = 1,
 }
 
@@ -106,15 +126,18 @@ impl Parting {
 
 /// Where, and how.
 #[derive(Clone)]
-pub(super) struct Site {
+pub struct Site {
     pub(super) ways: [String; WAYS],
-    pub(super) length: usize,
-    pub(super) spin: Option<Duration>,
+    /// Of each message, in bytes.
+    pub length: usize,
+    /// How long a receiver looks before it sleeps: zero is not at all, `None` as it does if nobody says.
+    pub spin: Option<Duration>,
     pub(super) parting: Parting,
 }
 
 impl Site {
-    pub(super) fn way(&self, way: Way) -> &str {
+    /// A name for an end that nobody else uses while this process lives: a slash, and what may be part of a file's name.
+    pub fn way(&self, way: Way) -> &str {
         &self.ways[way as usize]
     }
 
@@ -126,20 +149,36 @@ impl Site {
 }
 
 /// A medium. The receiver makes its inlet first; then senders connect; then both begin.
-pub(super) trait Ends {
+pub trait Ends {
+    /// Sends.
     type Out: Outlet;
+    /// Receives.
     type In: Inlet;
 
+    /// Makes the end to which [`outlet`](Self::outlet) connects.
+    ///
+    /// # Errors
+    /// It cannot be made.
     fn inlet(site: &Site, way: Way) -> Outcome<Self::In>;
 
+    /// Connects to the inlet, which is there.
+    ///
+    /// # Errors
+    /// It cannot be reached.
     fn outlet(site: &Site, way: Way) -> Outcome<Self::Out>;
 
     /// A sender that is to be answered.
+    ///
+    /// # Errors
+    /// As those of one end.
     fn both(site: &Site) -> Outcome<(Self::Out, Self::In)> {
         Ok((Self::outlet(site, Way::There)?, Self::inlet(site, Way::Back)?))
     }
 
     /// How the receiver answers the sender that has connected.
+    ///
+    /// # Errors
+    /// It cannot be reached.
     fn back(site: &Site, _inlet: &mut Self::In) -> Outcome<Self::Out> {
         Self::outlet(site, Way::Back)
     }
