@@ -70,14 +70,14 @@ fn either_side_may_die_at_any_moment() {
         "a death is told behind what was read after it",
         "the receiver's death leaves messages in doubt",
     ];
-    holds(setup, &situations, 820_699);
+    holds(setup, &situations, 527_479);
 }
 
 #[proves("PRO-2", "CLO-5")]
 #[test]
 fn the_receiver_may_leave_at_any_moment() {
     let situations = ["all is delivered, and both sides know", "the receiver leaves in the middle"];
-    holds(Setup { messages: 2, exits: &[Exit::ReceiverLeaves], ..Setup::WIDE }, &situations, 58_824);
+    holds(Setup { messages: 2, exits: &[Exit::ReceiverLeaves], ..Setup::WIDE }, &situations, 43_102);
 }
 
 #[test]
@@ -89,13 +89,13 @@ fn a_sender_may_wait_until_its_messages_are_processed() {
 #[proves("ACK-3")]
 #[test]
 fn an_idle_receiver_leaves_nothing_unacknowledged() {
-    holds(Setup::WIDE, &["two messages in a frame", "all is delivered, and both sides know"], 416_068);
+    holds(Setup::WIDE, &["two messages in a frame", "all is delivered, and both sides know"], 279_729);
 }
 
 #[proves("CRD-4")]
 #[test]
 fn bytes_may_be_scarcer_than_slots() {
-    holds(Setup { window: 2, ..Setup::WIDE }, &["no credit", "all is delivered, and both sides know"], 106_542);
+    holds(Setup { window: 2, ..Setup::WIDE }, &["no credit", "all is delivered, and both sides know"], 63_545);
 }
 
 #[proves("RDV-1")]
@@ -110,7 +110,7 @@ fn a_receiver_may_have_no_capacity() {
 fn a_receiver_without_capacity_may_lose_any_frame() {
     let disturbance = Some(Disturbance::Drop);
     let setup = Setup { channel: Channel::WithoutCapacity, messages: 2, disturbance, lossy: true, ..Setup::SMALL };
-    holds(setup, &["no credit", "all is delivered although the link erred"], 109_579);
+    holds(setup, &["no credit", "all is delivered although the link erred"], 96_217);
 }
 
 #[proves("RSM-1", "RSM-2", "PRO-1")]
@@ -118,13 +118,13 @@ fn a_receiver_without_capacity_may_lose_any_frame() {
 fn a_sender_may_go_on_with_another_receiver() {
     let situations = ["a message is handed out by two receivers", "all is delivered by two receivers"];
     let setup = Setup { channel: Channel::Resuming, messages: 2, exits: &[Exit::ReceiverDies], ..Setup::WIDE };
-    holds(setup, &situations, 297_184);
+    holds(setup, &situations, 224_315);
 }
 
 #[test]
 fn inboxes_may_be_full_at_any_moment() {
     let situations = ["all is delivered, and both sides know", "a death is told behind what was read after it"];
-    holds(Setup { room: 1, exits: &[Exit::SenderDies], ..Setup::SMALL }, &situations, 63_661);
+    holds(Setup { room: 1, exits: &[Exit::SenderDies], ..Setup::SMALL }, &situations, 58_175);
 }
 
 #[proves("PRO-3")]
@@ -132,28 +132,28 @@ fn inboxes_may_be_full_at_any_moment() {
 fn one_of_two_senders_may_die_at_any_moment() {
     let setup = Setup { senders: 2, residents: 1, messages: 1, room: 1, exits: &[Exit::SenderDies], ..Setup::SMALL };
     let situations = ["all is delivered, and both sides know", "a death leaves a strict prefix"];
-    holds(setup, &situations, 882_389);
+    holds(setup, &situations, 695_073);
 }
 
 #[proves("DAT-3")]
 #[test]
 fn a_frame_that_comes_twice_does_no_harm() {
     let setup = Setup { messages: 2, disturbance: Some(Disturbance::Double), ..Setup::SMALL };
-    holds(setup, &["all is delivered, and both sides know"], 114_024);
+    holds(setup, &["all is delivered, and both sides know"], 84_947);
 }
 
 #[proves("RTX-1", "RTX-3", "PRO-1")]
 #[test]
 fn a_frame_that_somebody_else_took_is_sent_again_when_the_next_arrives() {
     let situations = ["a frame waits for one before it", "all is delivered although the link erred"];
-    holds(Setup { disturbance: Some(Disturbance::Drop), ..Setup::SMALL }, &situations, 175_984);
+    holds(Setup { disturbance: Some(Disturbance::Drop), ..Setup::SMALL }, &situations, 116_310);
 }
 
 #[proves("RTX-1", "RTX-3", "PRO-1")]
 #[test]
 fn a_frame_that_is_overtaken_is_waited_for() {
     let situations = ["a frame waits for one before it", "all is delivered although the link erred"];
-    holds(Setup { disturbance: Some(Disturbance::Swap), ..Setup::SMALL }, &situations, 347_494);
+    holds(Setup { disturbance: Some(Disturbance::Swap), ..Setup::SMALL }, &situations, 232_405);
 }
 
 #[proves("PRO-3")]
@@ -161,35 +161,35 @@ fn a_frame_that_is_overtaken_is_waited_for() {
 fn a_frame_that_is_lost_disturbs_no_other_session() {
     let disturbance = Some(Disturbance::Drop);
     let setup = Setup { senders: 2, residents: 2, messages: 1, disturbance, ..Setup::SMALL };
-    holds(setup, &["a frame waits for one before it"], 589_637);
+    holds(setup, &["a frame waits for one before it"], 381_141);
 }
 
 #[proves("RTX-2", "PRO-1", "CLO-2")]
 #[test]
 fn a_lossy_link_may_lose_any_frame() {
     let setup = Setup { messages: 2, disturbance: Some(Disturbance::Drop), lossy: true, ..Setup::SMALL };
-    holds(setup, &["a frame waits for one before it", "all is delivered although the link erred"], 893_120);
+    holds(setup, &["a frame waits for one before it", "all is delivered although the link erred"], 652_429);
 }
 
 #[proves("RTX-3", "PRO-1", "CLO-2")]
 #[test]
 fn a_lossy_link_may_swap_any_two_frames() {
     let setup = Setup { messages: 1, disturbance: Some(Disturbance::Swap), lossy: true, ..Setup::SMALL };
-    holds(setup, &["a frame waits for one before it", "all is delivered although the link erred"], 23_383);
+    holds(setup, &["a frame waits for one before it", "all is delivered although the link erred"], 18_017);
 }
 
 #[proves("DAT-3", "PRO-1", "CLO-2")]
 #[test]
 fn a_lossy_link_may_double_any_frame() {
     let setup = Setup { messages: 1, disturbance: Some(Disturbance::Double), lossy: true, ..Setup::SMALL };
-    holds(setup, &["all is delivered although the link erred"], 45_536);
+    holds(setup, &["all is delivered although the link erred"], 35_355);
 }
 
 #[proves("ACK-6", "SES-3")]
 #[test]
 fn a_forged_acknowledgement_ends_the_session_by_name() {
     let setup = Setup { messages: 2, disturbance: Some(Disturbance::Forge), ..Setup::SMALL };
-    holds(setup, &["an impossible acknowledgement is found"], 108_655);
+    holds(setup, &["an impossible acknowledgement is found"], 79_282);
 }
 
 #[test]
