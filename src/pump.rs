@@ -14,6 +14,7 @@ use lamq_protocol::{
     endpoint::{Arrival, Settings},
     session::Outbound,
 };
+use looks::Looks;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use notice::Notices;
 use orphan::Orphan;
@@ -30,6 +31,7 @@ mod answer;
 mod beacon;
 mod driver;
 mod handout;
+mod looks;
 mod mailbox;
 mod notice;
 mod orphan;
@@ -75,10 +77,7 @@ pub(crate) struct State {
     pub(crate) progressed: bool,
     /// Whether the inbox was looked into.
     served: bool,
-    /// Steps since one has looked around.
-    unlooked: u32,
-    /// Whether a step has found a message since somebody sent.
-    pub(crate) found: bool,
+    pub(crate) looks: Looks,
     /// Credit that was asked for and that no call waits for, and how long yet.
     wants: BTreeMap<SessionId, (u64, Deadline)>,
     /// Sessions that go on with the next receiver.
@@ -117,9 +116,6 @@ pub(crate) enum Part {
 /// How many frames one step takes from the inbox at most, so that a flood cannot outlast a deadline.
 const FRAMES_PER_STEP: usize = 64;
 
-/// How many steps in a row need not look at what is rare, because they find messages.
-const MOST_UNLOOKED: u32 = 16;
-
 /// How many frames a sender may have unacknowledged without watching its inbox, which has room for ten answers: one is
 /// acknowledged twice at most, when it is delivered and when the receiver is idle.
 const FRAMES_UNWATCHED: usize = 4;
@@ -156,8 +152,7 @@ impl State {
             staged: Vec::new(),
             progressed: false,
             served: false,
-            unlooked: 0,
-            found: false,
+            looks: Looks::default(),
             wants: BTreeMap::new(),
             seekers: BTreeMap::new(),
             held: BTreeSet::new(),
@@ -190,11 +185,8 @@ impl State {
     pub(crate) fn step(&mut self) {
         let (came, drained) = self.read(false);
         let found = came && self.core.has_event();
-        // Who finds a message goes on at once; what is rare can wait for a few of them.
-        self.unlooked = if found && self.unlooked < MOST_UNLOOKED { self.unlooked + 1 } else { 0 };
-        let happened = (self.unlooked == 0 && self.look_around()) | self.seek();
+        let happened = (self.looks.is_due(found) && self.look_around()) | self.seek();
         self.progressed |= came || happened;
-        self.found |= found;
         self.ask_again();
         self.end_idle_wants();
         self.transmit(drained && !self.core.has_event());

@@ -4,18 +4,17 @@ use crate::{
     aside::Aside,
     lamport::{Clock, Stamp},
     number::{Epoch, Number, SessionId, StreamId},
-    recv::Pace,
     send::SendSettings,
-    session::{Inbound, LinkFn, Outbound, Peer},
-    wire::{Back, Greeting, Priority, Terms, Welcome},
+    session::{Inbound, Outbound, Peer},
+    wire::{Back, Greeting, Terms, Welcome},
 };
-use core::ops::Bound;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 mod counters;
 mod frames;
 mod incoming;
 mod lease;
+mod output;
 mod receiving;
 mod sending;
 mod types;
@@ -215,102 +214,6 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.inbound.values_mut().for_each(|incoming| incoming.session.close());
         self.touched.extend(self.inbound.keys());
         self.fresh = true;
-    }
-
-    // Output.
-
-    /// Offers all frames that are due to `link`, which returns `false` when there is no room for one now. With `idle` an
-    /// acknowledgement is due as soon as it says anything new: the application finds nothing more to read (ACK-3), or
-    /// does not call in (CAL-6). Returns the sessions whose link had no room.
-    pub fn transmit(&mut self, idle: bool, link: &mut dyn FnMut(SessionId, Priority, &[u8]) -> bool) -> Vec<SessionId> {
-        let mut blocked = Vec::new();
-        self.grant_large();
-        let share = if self.inbound.is_empty() { 0 } else { self.share(self.active_sessions()) };
-        self.fresh = false;
-        let mut place = Bound::Unbounded;
-        // One by one: a set that is taken as a whole needs new memory for the next session that is touched.
-        while let Some(&session) = self.touched.range((place, Bound::Unbounded)).next() {
-            place = Bound::Excluded(session);
-            let mut stays = false;
-            let mut offer = |priority, frame: &[u8]| link(session, priority, frame);
-            let pace = self.pace(session, idle);
-            self.carry(session, share, &mut offer);
-            let (mut left, mut is_removed) = (true, false);
-            if let Some(Incoming { session: inbound, .. }) = self.inbound.get_mut(&session) {
-                left = inbound.transmit(&self.clock, share, pace, &mut offer);
-                if inbound.is_finished() {
-                    self.inbound.remove(&session);
-                    is_removed = true;
-                } else {
-                    stays = inbound.due(share, Pace::Idle).is_some();
-                }
-            }
-            let mut is_over = is_removed;
-            // DPX-4: the welcome leaves first.
-            if let Some(outbound) = self.outbound.get_mut(&session).filter(|_| left) {
-                left = outbound.transmit(&self.clock, &mut offer);
-            }
-            if let Some(outbound) = self.outbound.get_mut(&session) {
-                is_over = !self.inbound.contains_key(&session) && outbound.tell_end();
-            }
-            if is_over {
-                self.ended.push_back(session);
-            }
-            if !left {
-                blocked.push(session);
-            } else if !stays {
-                self.touched.remove(&session);
-            }
-        }
-        blocked
-    }
-
-    /// What is to be acknowledged travels with the next data frame, if one is about to leave (ACK-11).
-    fn carry(&mut self, session: SessionId, share: u64, link: &mut LinkFn<'_>) {
-        let (Some(incoming), Some(outbound)) = (self.inbound.get_mut(&session), self.outbound.get_mut(&session)) else {
-            return;
-        };
-        if outbound.is_open()
-            && outbound.window().has_waiting()
-            && let Some(acknowledgement) = incoming.session.portable(&self.clock, share)
-            && outbound.transmit_with(&acknowledgement.frame, &mut self.carrier, link)
-        {
-            incoming.session.carried(&acknowledgement);
-        }
-    }
-
-    /// What the application is about, as this session sees it.
-    fn pace(&self, session: SessionId, idle: bool) -> Pace {
-        let answers = || {
-            let is_at_work = self.handed.iter().any(|(of, ..)| *of == session);
-            is_at_work && self.inbound.get(&session).is_some_and(|incoming| incoming.answers)
-        };
-        match idle {
-            true => Pace::Idle,
-            false if answers() => Pace::Answering,
-            false => Pace::Reading,
-        }
-    }
-
-    /// The link of this session has room again.
-    pub fn retry(&mut self, session: SessionId) {
-        self.touch(session);
-    }
-
-    /// Whether something happened since the last [`transmit`](Self::transmit) that may have made a frame due.
-    pub const fn wants_transmit(&self) -> bool {
-        self.fresh
-    }
-
-    /// Whether a transmit while idle may have something to offer.
-    pub fn wants_idle_transmit(&self) -> bool {
-        !self.touched.is_empty()
-    }
-
-    /// A session that needs its link no more. One in which we received is gone; one in which we sent is kept, so that its
-    /// end can be asked for, until [`forget`](Self::forget).
-    pub fn poll_ended(&mut self) -> Option<SessionId> {
-        self.ended.pop_front()
     }
 
     /// The application asks for the next message, and so is done with what it was handed.

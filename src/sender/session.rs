@@ -151,7 +151,7 @@ impl Session {
         let mut attempt = |state: &mut State| {
             // An acknowledgement that is waiting may say that there is nothing to stage behind (DAT-5). Who answers has just looked.
             let window = state.core.outbound(self.id)?.window();
-            let knows = window.is_staging() || (std::mem::take(&mut state.found) && !window.is_behind());
+            let knows = window.is_staging() || (state.looks.take_found() && !window.is_behind());
             if !knows {
                 state.step();
             }

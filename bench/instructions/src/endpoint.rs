@@ -124,7 +124,8 @@ fn exchange(is_counted: impl Fn(Direction) -> bool) -> (u64, u64) {
         }
         handle(&mut sender, answers, counts(Direction::Back));
     }
-    assert_eq!(sender.outbound(reply_session()).map(|outbound| outbound.window().frames_kept()), Some(0));
+    let kept = sender.outbound(reply_session()).map(|outbound| outbound.window().frames_kept());
+    assert!(kept <= Some(1), "{kept:?} frames: more than the one that was begun ahead of its credit");
     (messages, acknowledgements)
 }
 

@@ -12,8 +12,16 @@ use std::{
     process::{Command, Stdio, id},
 };
 
-const PAGES: [&str; 7] =
-    ["send-from-a-shell-script", "worker-pool", "containers", "another-user", "limits", "logging", "faults"];
+const PAGES: [&str; 8] = [
+    "send-from-a-shell-script",
+    "worker-pool",
+    "containers",
+    "another-user",
+    "limits",
+    "logging",
+    "faults",
+    "performance",
+];
 
 /// The queues of the pages. Each is given a name of its own, lest it be one of the reader's.
 const QUEUES: [&str; 3] = ["/orders", "/jobs", "/results"];
