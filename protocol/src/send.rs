@@ -3,14 +3,16 @@
 use crate::{
     lamport::{Clock, Stamp},
     number::{Level, Number, SessionId},
-    wire::{Acknowledgement, Ask, Close, EndReason, OpenFrame, Shape, Terms, carry, record_limit},
+    wire::{Acknowledgement, Ask, Close, EndReason, OpenFrame, Shape, Terms, carry},
 };
 use flight::{Flight, Kept};
+use long::Unfinished;
 use std::collections::VecDeque;
 
 mod backlog;
 mod credit;
 mod flight;
+mod long;
 mod stage;
 mod types;
 
@@ -33,6 +35,8 @@ pub struct SendWindow {
     rendezvous: bool,
     /// The staged frame.
     open: Option<OpenFrame>,
+    /// The message that is being packed.
+    unfinished: Option<Unfinished>,
     flight: Flight,
     /// To be sent again before all else, to the next incarnation of the receiver.
     backlog: VecDeque<Parcel>,
@@ -63,6 +67,7 @@ impl SendWindow {
             window: 0,
             rendezvous: false,
             open: None,
+            unfinished: None,
             flight: Flight::default(),
             backlog: VecDeque::new(),
             exposed: Number::NONE,
@@ -95,6 +100,13 @@ impl SendWindow {
     /// # Errors
     /// [`NoRoom`]; nothing has changed then, but a reservation that came along is used up.
     pub fn push(&mut self, body: &[u8], clock: &mut Clock, manner: Manner) -> Result<Number, NoRoom> {
+        let number = self.begin(body, clock, manner)?;
+        while self.pack_on(body) {}
+        Ok(number)
+    }
+
+    /// As [`push`](Self::push), but a message longer than a frame is not packed: [`pack_on`](Self::pack_on) does that.
+    pub(crate) fn begin(&mut self, body: &[u8], clock: &mut Clock, manner: Manner) -> Result<Number, NoRoom> {
         let behind = self.flight.is_behind();
         let paid = self.redeem(manner.reserved, body.len())?;
         let stamp = clock.now().next();
@@ -104,48 +116,36 @@ impl SendWindow {
         clock.tick();
         self.accepted = self.accepted.next();
         self.dropped = 0;
-        self.pack(self.accepted, shape, body, stamp, fits);
-        if manner.awaited
-            && let Some(open) = &mut self.open
-        {
+        if self.is_long(body) {
+            self.spend(body.len() as u64);
+            let message = Unfinished::new(self.accepted, stamp, shape).sent(manner.awaited, behind);
+            self.make_room_for_pieces(&message);
+            self.unfinished = Some(message);
+        } else {
+            self.pack(self.accepted, shape, body, stamp, fits);
+            self.finish_message(manner.awaited, behind, stamp);
+        }
+        Ok(self.accepted)
+    }
+
+    /// The last of a message is in the staged frame.
+    fn finish_message(&mut self, awaited: bool, behind: bool, stamp: Stamp) {
+        if awaited && let Some(open) = &mut self.open {
             open.await_delivery();
         }
-        self.leave_if_due(manner.awaited, behind, stamp.next());
-        Ok(self.accepted)
+        self.leave_if_due(awaited, behind, stamp.next());
     }
 
     /// Puts a message into frames, the staged one if it `fits` there, and spends its bytes.
     fn pack(&mut self, number: Number, shape: Shape, body: &[u8], stamp: Stamp, fits: bool) {
         self.spend(body.len() as u64);
-        if body.len() > record_limit(self.settings.frame_size) {
-            return self.pack_pieces(number, shape, body, stamp);
+        if self.is_long(body) {
+            return self.pack_pieces(Unfinished::new(number, stamp, shape), body);
         }
         if !fits {
             self.seal(false);
         }
         self.open_frame(number, shape).push(shape, body, stamp);
-    }
-
-    /// A message that is longer than a frame: in pieces, the first of which shares its frame with what was before.
-    fn pack_pieces(&mut self, number: Number, mut shape: Shape, body: &[u8], stamp: Stamp) {
-        // Not for a few bytes: each piece costs an entry, and a copy at the receiver.
-        const LEAST: usize = 64;
-        let room = self.open.as_ref().and_then(|open| open.room(shape, stamp));
-        if room.is_none_or(|room| room < LEAST) {
-            self.seal(false);
-        }
-        let mut left = body;
-        while !left.is_empty() {
-            let open = self.open_frame(number, shape);
-            let piece = left.len().min(open.room(shape, stamp).unwrap_or(left.len()));
-            shape.more = piece < left.len();
-            open.push(shape, &left[..piece], stamp);
-            left = &left[piece..];
-            if shape.more {
-                self.seal(false);
-            }
-            shape = Shape { rest: true, ..Shape::default() };
-        }
     }
 
     /// Gives the next number to a message that is dropped for want of room (DRP-1). The receiver learns of it with the next

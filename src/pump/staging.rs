@@ -3,7 +3,11 @@
 
 use super::State;
 use crate::sync::{Arc, Loan};
-use lamq_protocol::{Number, SessionId, send::Stage};
+use lamq_protocol::{
+    Number, SessionId,
+    endpoint::SendRefused,
+    send::{Manner, Stage},
+};
 
 /// What lies ready, if anything does, and for whose messages.
 pub(crate) type Staging = Loan<(SessionId, Stage)>;
@@ -35,6 +39,19 @@ impl Lender {
 }
 
 impl State {
+    /// Accepts a message. Of one that takes many frames the first leave, and credit for the last comes, while these are packed.
+    pub(crate) fn send(&mut self, session: SessionId, body: &[u8], manner: Manner) -> Result<Number, SendRefused> {
+        let (number, mut has_more) = self.core.begin(session, body, manner)?;
+        while has_more {
+            self.transmit(false);
+            if self.core.outbound(session).is_some_and(|outbound| outbound.window().has_waiting()) {
+                self.progressed |= self.read(false).0;
+            }
+            has_more = self.core.go_on(session, body)?;
+        }
+        Ok(number)
+    }
+
     /// Lends the staged frame of a session to its senders. The next step takes it back, be it that of a call or of the keeper, which is at
     /// work as long as something is staged (DAT-6).
     pub(crate) fn lend_stage(&mut self, session: SessionId) {

@@ -118,8 +118,7 @@ impl Session {
         {
             return Ok(number);
         }
-        let result =
-            self.await_room(body.len(), timeout, manner.awaited, |state| state.core.send(self.id, body, manner))?;
+        let result = self.await_room(body.len(), timeout, manner.awaited, |state| state.send(self.id, body, manner))?;
         result.unwrap_or_else(|| Err(self.late()))
     }
 

@@ -3,7 +3,7 @@
 use super::{Connect, Endpoint, SendRefused};
 use crate::{
     number::{Number, SessionId, StreamId},
-    send::{Manner, Reservation, Stage},
+    send::{Manner, NoRoom, Reservation, Stage},
     session::{Ended, Outbound},
     wire::{self, Greeting},
 };
@@ -76,8 +76,21 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// # Errors
     /// [`SendRefused`]; no number is used then (NUM-2).
     pub fn send(&mut self, session: SessionId, body: &[u8], manner: Manner) -> Result<Number, SendRefused> {
+        let (number, mut has_more) = self.begin(session, body, manner)?;
+        while has_more {
+            has_more = self.go_on(session, body)?;
+        }
+        Ok(number)
+    }
+
+    /// As [`send`](Self::send), but of a message longer than a frame only a part is packed. Returns whether there is more: then nothing else may
+    /// be done with the session but to transmit, and to handle frames, until [`go_on`](Self::go_on) has packed it all.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn begin(&mut self, session: SessionId, body: &[u8], manner: Manner) -> Result<(Number, bool), SendRefused> {
         let outbound = Self::accepting(&mut self.outbound, session)?;
-        let result = outbound.push(body, &mut self.clock, manner);
+        let result = outbound.begin(body, &mut self.clock, manner);
         if result.is_err() || outbound.window().has_waiting() {
             self.touch(session); // a refused one may have to be asked for
         }
@@ -92,6 +105,21 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn lend_stage(&mut self, session: SessionId) -> Option<Stage> {
         let Self { outbound, clock, .. } = self;
         outbound.get_mut(&session).filter(|outbound| outbound.is_open())?.window_mut().lend_stage(clock)
+    }
+
+    /// Packs more of a message that was [begun](Self::begin). Returns whether there is still more.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send): the session has ended or lost its receiver meanwhile. The message was not accepted then.
+    pub fn go_on(&mut self, session: SessionId, body: &[u8]) -> Result<bool, SendRefused> {
+        let outbound = self.outbound.get_mut(&session).ok_or(SendRefused::Ended(Ended::Finished))?;
+        if !outbound.is_open() || !outbound.window().is_unfinished() {
+            outbound.window_mut().abandon();
+            return Err(outbound.shut().map_or(SendRefused::NoRoom(NoRoom::Credit), SendRefused::Ended));
+        }
+        let has_more = outbound.window_mut().pack_on(body);
+        self.touch(session);
+        Ok(has_more)
     }
 
     /// Takes a staged frame back: what was appended to it is as if it had been sent.

@@ -48,6 +48,7 @@ impl SendWindow {
 
     /// The receiver is gone. All that it may not have delivered is to be sent again, to the next one (RSM-1).
     pub(crate) fn rewind(&mut self) {
+        self.abandon();
         let base = self.settled_for_good();
         let (parcels, gap) = self.unacknowledged_and_gap(base);
         self.exposed = self.exposed();

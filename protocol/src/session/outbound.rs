@@ -175,6 +175,15 @@ impl Outbound {
         if self.is_open() { self.window.push(body, clock, manner) } else { Err(NoRoom::Credit) }
     }
 
+    /// As [`push`](Self::push), but of a message longer than a frame only a part is packed. Returns whether there is more.
+    pub(crate) fn begin(&mut self, body: &[u8], clock: &mut Clock, manner: Manner) -> Result<(Number, bool), NoRoom> {
+        if !self.is_open() {
+            return Err(NoRoom::Credit);
+        }
+        let number = self.window.begin(body, clock, manner)?;
+        Ok((number, self.window.pack_on(body)))
+    }
+
     /// Sets room aside, see [`SendWindow::reserve`].
     ///
     /// # Errors

@@ -29,6 +29,7 @@ mod lending;
 mod logical_time;
 mod losing;
 mod net;
+mod packing;
 mod processing;
 mod receiving;
 mod rendezvous;
