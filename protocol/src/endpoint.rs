@@ -227,10 +227,10 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.grant_large();
         let share = if self.inbound.is_empty() { 0 } else { self.share(self.active_sessions()) };
         self.fresh = false;
-        let mut place = Bound::Unbounded;
+        let mut after = Bound::Unbounded;
         // One by one: a set that is taken as a whole needs new memory for the next session that is touched.
-        while let Some(&session) = self.touched.range((place, Bound::Unbounded)).next() {
-            place = Bound::Excluded(session);
+        while let Some(&session) = self.touched.range((after, Bound::Unbounded)).next() {
+            after = Bound::Excluded(session);
             let mut stays = false;
             let mut offer = |priority, frame: &[u8]| link(session, priority, frame);
             let pace = self.pace(session, idle);

@@ -10,8 +10,8 @@ use lamq_protocol::{
 };
 use lamq_proves::proves;
 
-fn both_ways(setup: Setup) -> Net {
-    let mut net = Net::greeted(Setup { channel: Channel::BothWays, ..setup });
+fn both_ways(setup: &Setup) -> Net {
+    let mut net = Net::greeted(Setup { channel: Channel::BothWays, ..setup.clone() });
     net.recv_all();
     net.recv_back(0);
     net
@@ -50,7 +50,7 @@ fn kinds(frames: &[Vec<u8>]) -> Vec<&'static str> {
 #[test]
 fn who_answers_sends_one_frame_each_time() {
     for level in [Level::Received, Level::Delivered] {
-        let mut net = both_ways(Setup { level, ..Setup::default() });
+        let mut net = both_ways(&Setup { level, ..Setup::default() });
         trip(&mut net); // nobody knows yet that there will be an answer
         trip(&mut net);
         let before = [net.receiver.handled.len(), net.senders[0].node.handled.len()];
@@ -70,7 +70,7 @@ fn who_answers_sends_one_frame_each_time() {
 #[proves("ACK-12")]
 #[test]
 fn where_no_answer_came_the_acknowledgement_does_not_wait() {
-    let mut net = both_ways(Setup::default());
+    let mut net = both_ways(&Setup::default());
     trip(&mut net);
     trip(&mut net);
     let acknowledgements = |net: &Net| {
@@ -94,7 +94,7 @@ fn where_no_answer_came_the_acknowledgement_does_not_wait() {
 #[proves("ACK-12")]
 #[test]
 fn an_application_that_does_not_call_does_not_hold_the_acknowledgement_back() {
-    let mut net = both_ways(Setup::default());
+    let mut net = both_ways(&Setup::default());
     trip(&mut net);
     trip(&mut net);
     net.send(0, "hard question").unwrap();
@@ -110,7 +110,7 @@ fn an_application_that_does_not_call_does_not_hold_the_acknowledgement_back() {
 #[proves("ACK-11")]
 #[test]
 fn a_long_frame_does_not_carry_and_the_acknowledgement_goes_by_itself() {
-    let mut net = both_ways(Setup::default());
+    let mut net = both_ways(&Setup::default());
     trip(&mut net);
     trip(&mut net);
     net.send(0, "what?").unwrap();
@@ -127,7 +127,7 @@ fn a_long_frame_does_not_carry_and_the_acknowledgement_goes_by_itself() {
 
 /// A data frame that carries an acknowledgement, as a round trip brings it.
 fn carrying() -> Vec<u8> {
-    let mut net = both_ways(Setup::default());
+    let mut net = both_ways(&Setup::default());
     trip(&mut net);
     trip(&mut net);
     net.receiver.handled.last().unwrap().clone()
