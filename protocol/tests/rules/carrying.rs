@@ -152,3 +152,29 @@ fn what_is_carried_is_checked_like_a_frame_of_its_own() {
     assert_eq!(broken(&|frame| frame.truncate(60)), Err(Fault::Length), "no room for one");
     assert_eq!(broken(&|frame| frame[46] &= !4), Err(Fault::Length), "bytes that belong to nothing");
 }
+
+/// What lies in a sender's inbox, in the order in which it will be taken.
+fn kinds_at(net: &Net, index: usize) -> Vec<&'static str> {
+    let mut inbox = net.senders[index].node.inbox.clone();
+    kinds(&std::iter::from_fn(|| inbox.take()).collect::<Vec<_>>())
+}
+
+#[proves("ACK-11", "DPX-3")]
+#[test]
+fn what_comes_for_a_direction_that_has_ended_still_carries() {
+    let mut net = both_ways(&Setup::default());
+    assert_eq!((net.send(0, "one"), net.send(0, "two")), (Ok(1), Ok(2)), "the second is staged");
+    net.take_at_receiver(usize::MAX);
+    assert!(net.recv().is_some());
+    net.send_back(0, "answer").unwrap();
+    assert_eq!(kinds_at(&net, 0), ["data and acknowledgement"]);
+    net.senders[0].node.core.leave();
+    net.transmit_from_sender(0);
+    net.take_at_receiver(usize::MAX);
+    net.take_at_sender(0, 1);
+    let node = &net.senders[0].node;
+    assert!(node.core.wants_transmit(), "the second can leave now");
+    net.transmit_from_sender(0);
+    net.take_at_receiver(usize::MAX);
+    assert_eq!(net.inbound(0).unwrap().window().received().get(), 2);
+}
