@@ -1,7 +1,7 @@
 //! What a sender may use up: the receiver's credit and its own memory.
 
 use super::SendWindow;
-use crate::{lamport::Clock, wire::Shape, wire::record_limit};
+use crate::{lamport::Clock, wire::OpenFrame, wire::Shape, wire::record_limit};
 
 /// Why a message was not accepted; it has no number then (NUM-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -243,7 +243,8 @@ impl SendWindow {
 
     /// Whether the next record can be staged: one frame may be begun ahead of the credit, to be full when it comes (CRD-7).
     const fn can_stage(&self, fits: bool) -> bool {
-        fits || self.has_frames(self.ahead())
+        // The end of a long message may lie further ahead, and what would go behind it is another message.
+        if fits { self.is_within(self.ahead()) } else { self.has_frames(self.ahead()) }
     }
 
     /// Whether a frame can be begun with so many frames more than were granted.
@@ -259,6 +260,16 @@ impl SendWindow {
 
     /// Whether there is credit for the staged frame, the last that was begun (CRD-1).
     pub(super) const fn may_leave(&self) -> bool {
-        self.spent.frames <= self.known.frame_credit
+        self.is_within(0)
+    }
+
+    /// Whether the staged frame was begun ahead of the credit, and can as well become fuller (CRD-7): not if it is the end of a long message.
+    pub(super) fn waits_for_credit(&self) -> bool {
+        !self.may_leave() && !self.open.as_ref().is_some_and(OpenFrame::starts_inside)
+    }
+
+    /// Whether there would be, with so many frames more than were granted.
+    const fn is_within(&self, more: u64) -> bool {
+        self.spent.frames <= self.known.frame_credit.saturating_add(more)
     }
 }

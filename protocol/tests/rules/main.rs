@@ -6,6 +6,7 @@
 
 mod accepting;
 mod acknowledging;
+mod ahead;
 mod asking;
 mod back;
 mod bench;
