@@ -52,8 +52,8 @@ pub(super) struct Spent {
     pub(super) given_back: u64,
     /// The frame credit when it last did not suffice.
     lacked: Option<u64>,
-    /// Somebody waits for room for a message of this length, and nobody else may take it.
-    large: Option<usize>,
+    /// Somebody waits for room for a message of this length, whose delivery is awaited or not, and nobody else may take it.
+    large: Option<(usize, bool)>,
 }
 
 impl Spent {
@@ -105,14 +105,14 @@ impl SendWindow {
     pub fn await_room(&mut self, length: usize, awaited: bool) -> bool {
         let overtaken = length > record_limit(self.settings.frame_size) || (awaited && self.ahead() > 0);
         if self.spent.large.is_none() && overtaken {
-            self.spent.large = Some(length);
+            self.spent.large = Some((length, awaited));
         }
-        self.spent.large == Some(length)
+        self.spent.large == Some((length, awaited))
     }
 
     /// Whoever waited for room for a message of this length has got it, or gives up.
     pub fn end_wait(&mut self, length: usize) {
-        if self.spent.large.take_if(|large| *large == length).is_some() {
+        if self.spent.large.take_if(|(large, _)| *large == length).is_some() {
             self.end_want();
         }
     }
@@ -202,7 +202,7 @@ impl SendWindow {
         // be set below the length of a message.
         let kept = self.bytes_kept().saturating_add(usize::try_from(self.spent.reserved.1).unwrap_or(usize::MAX));
         let memory = kept == 0 || kept.saturating_add(length) <= self.settings.retain;
-        let first = paid || self.spent.large.is_none_or(|large| large == length); // LRG-3
+        let first = paid || self.spent.large.is_none_or(|large| large == (length, awaited)); // LRG-3
         let turn = self.backlog.is_empty(); // what is to be sent again comes first
         let frame = if awaited { self.has_frame(fits) } else { self.can_stage(fits) };
         welcomed && turn && first && bytes <= self.known.byte_credit && (paid || (memory && frame))

@@ -1,11 +1,13 @@
-//! What may be begun ahead of the credit.
+//! What may be begun ahead of the credit, and who must not be starved by it.
 
 use crate::{
     bench::{Bench, PLENTY},
     net::{Net, Seen, Setup},
 };
-use lamq_protocol::Level;
+use lamq_protocol::{Level, send::Manner};
 use lamq_proves::proves;
+
+const AWAITED: Manner = Manner { awaited: true, reserved: None };
 
 #[proves("CRD-7")]
 #[test]
@@ -35,6 +37,26 @@ fn the_end_of_a_long_message_that_has_nothing_before_it_is_not_lent() {
     assert!(core.lend_stage(session).is_none());
     assert_eq!(net.send(0, "x"), Ok(6));
     assert!(!net.senders[0].outbound().window().is_staging(), "one more message closes it");
+}
+
+#[proves("CRD-7")]
+#[test]
+fn who_waits_for_a_delivery_is_not_starved_by_others_with_messages_of_the_same_length() {
+    let mut bench = Bench::open(Level::Delivered, 1, PLENTY);
+    assert_eq!((bench.push(8), bench.push(8)), (Ok(1), Ok(2)), "the second is ahead of the credit");
+    bench.transmit();
+    assert!(bench.push_as(8, AWAITED).is_err(), "no frame is begun ahead of the credit for it");
+    assert!(bench.window.await_room(8, true));
+    assert!(bench.push(8).is_err(), "the next frame is for whoever waits");
+    assert!(!bench.window.has_room(8, &bench.clock));
+    assert!(!bench.window.await_room(8, false), "the other one does not wait in its place");
+    bench.hear([1, 1, 1, 2, PLENTY]);
+    bench.transmit();
+    bench.hear([2, 2, 2, 3, PLENTY]);
+    assert!(bench.push(8).is_err());
+    assert_eq!(bench.push_as(8, AWAITED), Ok(3));
+    bench.window.end_wait(8);
+    assert_eq!(bench.push(8), Ok(4));
 }
 
 #[proves("DRP-2")]
