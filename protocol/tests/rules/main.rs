@@ -39,6 +39,7 @@ mod resuming;
 mod retransmitting;
 mod shapes;
 mod story;
+mod talking;
 mod transmitting;
 mod violations;
 mod wanting;
