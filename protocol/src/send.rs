@@ -186,12 +186,10 @@ impl SendWindow {
         })
     }
 
-    /// DAT-5: nothing to wait behind. DAT-6: full. What was begun ahead of the credit can as well become fuller (CRD-7), unless it
-    /// is the end of a long message.
+    /// DAT-5: nothing to wait behind. DAT-6: full.
     fn leave_if_due(&mut self, awaited: bool, behind: bool, next: Stamp) {
         let full = self.open.as_ref().is_some_and(|open| !open.fits(Shape::default(), 0, next));
-        let ahead = || !self.may_leave() && !self.open.as_ref().is_some_and(OpenFrame::starts_inside);
-        if awaited || full || !(behind || ahead()) {
+        if awaited || full || !(behind || self.waits_for_credit()) {
             // DAT-7: what comes next is staged until this one is known to be received.
             self.seal(!full && !awaited);
         }

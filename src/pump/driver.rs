@@ -103,7 +103,13 @@ impl Driver {
         self.generation.check()?;
         let step = |state: &mut State| {
             state.settle();
-            step(state)
+            let result = step(state);
+            if result.is_none() {
+                // ACK-12: it may be a call for which the application lets its answer wait.
+                state.core.expect_no_answer();
+                state.transmit(false);
+            }
+            result
         };
         let (result, keeper_wanted) = self.shared.role.wait(&self.shared.poller, deadline, step);
         self.shared.poller.tell();

@@ -65,9 +65,10 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
 
     /// ACK-11: as if it had come by itself, right before.
     fn handle_carried(&mut self, session: SessionId, data: &DataFrame<B>) {
-        if let Some((stamp, acknowledgement)) = data.carried()
-            && !self.handle_reply(session, stamp, Reply::Acknowledgement(acknowledgement))
-        {
+        let Some((stamp, acknowledgement)) = data.carried() else { return };
+        if self.handle_reply(session, stamp, Reply::Acknowledgement(acknowledgement)) {
+            self.touch(session); // whatever the frame itself is worth: the direction that it is of may have ended (DPX-3)
+        } else {
             self.counters.unknown_session += 1; // FRM-2
         }
     }

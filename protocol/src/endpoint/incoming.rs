@@ -30,7 +30,8 @@ pub(super) struct Incoming<B> {
     pub(super) session: Inbound,
     /// Value of `frames_seen` of the endpoint at which this session is not active any more.
     pub(super) active: u64,
-    /// Whether something was sent back since the application was handed a message, and whether that was so the time before (ACK-12).
+    /// Whether something was sent back since the application was handed a message, or was to be and found no room, and whether that was so
+    /// the time before (ACK-12).
     pub(super) answered: bool,
     pub(super) answers: bool,
     /// Frames that came before those in front of them (RTX-3).
@@ -89,6 +90,11 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Incoming<B> {
             assembled: VecDeque::new(),
             max_message: max_message as usize,
         }
+    }
+
+    /// Whether the application, if it has a message of this session, is expected to send something back (ACK-12).
+    pub(super) const fn awaits_answer(&self) -> bool {
+        self.answers && !self.answered
     }
 
     /// A frame that has a place among the others arrived.

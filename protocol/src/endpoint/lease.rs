@@ -88,7 +88,11 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         if left == 0 || !self.settings.auto_process || self.settings.rendezvous {
             return None;
         }
-        let inbound = &self.inbound.get(session)?.session;
+        let incoming = self.inbound.get(session)?;
+        let inbound = &incoming.session;
+        if incoming.awaits_answer() && inbound.window().owes_answer() {
+            return None; // ACK-12: to ask for another message is to send nothing back, and what waits for that must leave
+        }
         Some(Lease {
             session: *session,
             peer: inbound.peer(),

@@ -67,11 +67,24 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         }
     }
 
+    /// The application waits for something other than a message, and will send nothing back before that has come: what was to go with it does
+    /// not wait (ACK-12).
+    pub fn expect_no_answer(&mut self) {
+        let Self { handed, inbound, touched, fresh, .. } = self;
+        for (session, ..) in &*handed {
+            if let Some(incoming) = inbound.get_mut(session).filter(|incoming| incoming.awaits_answer()) {
+                incoming.answers = false;
+                touched.insert(*session);
+                *fresh = true;
+            }
+        }
+    }
+
     /// What the application is about, as this session sees it.
     fn pace(&self, session: SessionId, idle: bool) -> Pace {
         let answers = || {
             let is_at_work = self.handed.iter().any(|(of, ..)| *of == session);
-            is_at_work && self.inbound.get(&session).is_some_and(|incoming| incoming.answers)
+            is_at_work && self.inbound.get(&session).is_some_and(Incoming::awaits_answer)
         };
         if idle {
             Pace::Idle

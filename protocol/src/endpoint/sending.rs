@@ -91,11 +91,14 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn begin(&mut self, session: SessionId, body: &[u8], manner: Manner) -> Result<(Number, bool), SendRefused> {
         let outbound = Self::accepting(&mut self.outbound, session)?;
         let result = outbound.begin(body, &mut self.clock, manner);
-        if result.is_err() || outbound.window().has_waiting() {
-            self.touch(session); // a refused one may have to be asked for
-        }
+        let mut speaks = result.is_err() || outbound.window().has_waiting(); // a refused one may have to be asked for
         if let Some(incoming) = self.inbound.get_mut(&session) {
-            incoming.answered |= result.is_ok(); // ACK-12
+            // ACK-12: what waited for this leaves with it or by itself, or both sides could wait for each other.
+            speaks |= incoming.awaits_answer();
+            incoming.answered = true;
+        }
+        if speaks {
+            self.touch(session);
         }
         Ok(result?)
     }

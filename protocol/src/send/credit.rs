@@ -1,7 +1,7 @@
 //! What a sender may use up: the receiver's credit and its own memory.
 
 use super::SendWindow;
-use crate::{lamport::Clock, wire::Shape, wire::record_limit};
+use crate::{lamport::Clock, wire::OpenFrame, wire::Shape, wire::record_limit};
 
 /// Why a message was not accepted; it has no number then (NUM-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,8 +52,8 @@ pub(super) struct Spent {
     pub(super) given_back: u64,
     /// The frame credit when it last did not suffice.
     lacked: Option<u64>,
-    /// Somebody waits for room for a message of this length, and nobody else may take it.
-    large: Option<usize>,
+    /// Somebody waits for room for a message of this length, whose delivery is awaited or not, and nobody else may take it.
+    large: Option<(usize, bool)>,
 }
 
 impl Spent {
@@ -105,14 +105,14 @@ impl SendWindow {
     pub fn await_room(&mut self, length: usize, awaited: bool) -> bool {
         let overtaken = length > record_limit(self.settings.frame_size) || (awaited && self.ahead() > 0);
         if self.spent.large.is_none() && overtaken {
-            self.spent.large = Some(length);
+            self.spent.large = Some((length, awaited));
         }
-        self.spent.large == Some(length)
+        self.spent.large == Some((length, awaited))
     }
 
     /// Whoever waited for room for a message of this length has got it, or gives up.
     pub fn end_wait(&mut self, length: usize) {
-        if self.spent.large.take_if(|large| *large == length).is_some() {
+        if self.spent.large.take_if(|(large, _)| *large == length).is_some() {
             self.end_want();
         }
     }
@@ -202,7 +202,7 @@ impl SendWindow {
         // be set below the length of a message.
         let kept = self.bytes_kept().saturating_add(usize::try_from(self.spent.reserved.1).unwrap_or(usize::MAX));
         let memory = kept == 0 || kept.saturating_add(length) <= self.settings.retain;
-        let first = paid || self.spent.large.is_none_or(|large| large == length); // LRG-3
+        let first = paid || self.spent.large.is_none_or(|large| large == (length, awaited)); // LRG-3
         let turn = self.backlog.is_empty(); // what is to be sent again comes first
         let frame = if awaited { self.has_frame(fits) } else { self.can_stage(fits) };
         welcomed && turn && first && bytes <= self.known.byte_credit && (paid || (memory && frame))
@@ -243,7 +243,8 @@ impl SendWindow {
 
     /// Whether the next record can be staged: one frame may be begun ahead of the credit, to be full when it comes (CRD-7).
     const fn can_stage(&self, fits: bool) -> bool {
-        fits || self.has_frames(self.ahead())
+        // The end of a long message may lie further ahead, and what would go behind it is another message.
+        if fits { self.is_within(self.ahead()) } else { self.has_frames(self.ahead()) }
     }
 
     /// Whether a frame can be begun with so many frames more than were granted.
@@ -259,6 +260,16 @@ impl SendWindow {
 
     /// Whether there is credit for the staged frame, the last that was begun (CRD-1).
     pub(super) const fn may_leave(&self) -> bool {
-        self.spent.frames <= self.known.frame_credit
+        self.is_within(0)
+    }
+
+    /// Whether the staged frame was begun ahead of the credit, and can as well become fuller (CRD-7): not if it is the end of a long message.
+    pub(super) fn waits_for_credit(&self) -> bool {
+        !self.may_leave() && !self.open.as_ref().is_some_and(OpenFrame::starts_inside)
+    }
+
+    /// Whether there would be, with so many frames more than were granted.
+    const fn is_within(&self, more: u64) -> bool {
+        self.spent.frames <= self.known.frame_credit.saturating_add(more)
     }
 }

@@ -41,6 +41,7 @@ fn kinds(frames: &[Vec<u8>]) -> Vec<&'static str> {
         Frame::Data(data) if data.carried().is_some() => "data and acknowledgement",
         Frame::Data(_) => "data",
         Frame::Acknowledgement(_) => "acknowledgement",
+        Frame::Ask(_) => "ask",
         other => panic!("{other:?}"),
     };
     frames.iter().map(kind).collect()
@@ -151,4 +152,97 @@ fn what_is_carried_is_checked_like_a_frame_of_its_own() {
     assert_eq!(broken(&|frame| frame[start + 8] ^= 1), Err(Fault::Field), "another session");
     assert_eq!(broken(&|frame| frame.truncate(60)), Err(Fault::Length), "no room for one");
     assert_eq!(broken(&|frame| frame[46] &= !4), Err(Fault::Length), "bytes that belong to nothing");
+}
+
+/// What lies in a sender's inbox, in the order in which it will be taken.
+fn kinds_at(net: &Net, index: usize) -> Vec<&'static str> {
+    let mut inbox = net.senders[index].node.inbox.clone();
+    kinds(&std::iter::from_fn(|| inbox.take()).collect::<Vec<_>>())
+}
+
+#[proves("ACK-11", "DPX-3")]
+#[test]
+fn what_comes_for_a_direction_that_has_ended_still_carries() {
+    let mut net = both_ways(&Setup::default());
+    assert_eq!((net.send(0, "one"), net.send(0, "two")), (Ok(1), Ok(2)), "the second is staged");
+    net.take_at_receiver(usize::MAX);
+    assert!(net.recv().is_some());
+    net.send_back(0, "answer").unwrap();
+    assert_eq!(kinds_at(&net, 0), ["data and acknowledgement"]);
+    net.senders[0].node.core.leave();
+    net.transmit_from_sender(0);
+    net.take_at_receiver(usize::MAX);
+    net.take_at_sender(0, 1);
+    let node = &net.senders[0].node;
+    assert!(node.core.wants_transmit(), "the second can leave now");
+    net.transmit_from_sender(0);
+    net.take_at_receiver(usize::MAX);
+    assert_eq!(net.inbound(0).unwrap().window().received().get(), 2);
+}
+
+/// A question is handed to an application that answered those before, while another sender's message waits for it.
+fn asked(window: u64) -> Net {
+    let mut net = both_ways(&Setup { senders: 2, window, ..Setup::default() });
+    net.recv_back(1);
+    trip(&mut net);
+    trip(&mut net);
+    net.send(0, "what?").unwrap();
+    net.take_at_receiver(usize::MAX);
+    net.send(1, "me, too").unwrap();
+    net.take_at_receiver(usize::MAX);
+    assert!(matches!(look(&mut net, false), Some(Seen::Message(0, ..))));
+    assert_eq!((kinds_at(&net, 0), net.receiver.core.has_event()), (vec![], true));
+    net
+}
+
+#[proves("ACK-12")]
+#[test]
+fn an_answer_that_cannot_carry_does_not_hold_the_acknowledgement_back() {
+    let mut net = asked(1 << 20);
+    net.send_back(0, [7; 440]).unwrap();
+    assert_eq!(kinds_at(&net, 0), ["acknowledgement", "data"], "there may be many more like this one");
+}
+
+#[proves("ACK-12")]
+#[test]
+fn an_answer_that_finds_no_room_does_not_hold_the_acknowledgement_back() {
+    let mut net = asked(300);
+    assert!(net.send_back(0, [7; 301]).is_err(), "who asks may read only when the question is acknowledged");
+    assert_eq!(kinds_at(&net, 0), ["acknowledgement", "ask"]);
+}
+
+#[proves("ACK-12")]
+#[test]
+fn an_application_that_waits_for_something_else_does_not_hold_the_acknowledgement_back() {
+    let mut net = asked(1 << 20);
+    net.receiver.core.expect_no_answer();
+    assert!(net.receiver.core.wants_transmit());
+    net.transmit_from_receiver(false);
+    assert_eq!(kinds_at(&net, 0), ["acknowledgement"]);
+    net.receiver.core.expect_no_answer();
+    assert!(!net.receiver.core.wants_transmit(), "there is nothing more to say");
+}
+
+#[proves("ACK-12")]
+#[test]
+fn to_ask_for_another_message_of_the_frame_is_to_send_nothing_back() {
+    let mut net = both_ways(&Setup { level: Level::Received, ..Setup::default() });
+    trip(&mut net);
+    trip(&mut net);
+    for body in ["one", "two", "three", "four"] {
+        net.send(0, body).unwrap();
+    }
+    net.take_at_receiver(usize::MAX);
+    net.transmit_from_receiver(false);
+    net.take_at_sender(0, usize::MAX);
+    net.transmit_from_sender(0);
+    look(&mut net, false).unwrap();
+    net.send_back(0, "answer").unwrap();
+    net.take_at_receiver(usize::MAX);
+    look(&mut net, false).unwrap();
+    let before = kinds_at(&net, 0).len();
+    assert!(net.receiver.core.lease().is_none(), "what is to be said waits for an answer, or for a call");
+    look(&mut net, false).unwrap();
+    assert_eq!(kinds_at(&net, 0).len(), before + 1, "there was none");
+    assert!(net.receiver.core.lease().is_none(), "the last one is not lent");
 }

@@ -6,6 +6,7 @@
 
 mod accepting;
 mod acknowledging;
+mod ahead;
 mod asking;
 mod back;
 mod bench;
@@ -39,6 +40,7 @@ mod resuming;
 mod retransmitting;
 mod shapes;
 mod story;
+mod talking;
 mod transmitting;
 mod violations;
 mod wanting;

@@ -377,7 +377,7 @@ impl Net {
     }
 }
 
-fn seen(event: Event<Vec<u8>>) -> Seen {
+pub(crate) fn seen(event: Event<Vec<u8>>) -> Seen {
     let index = index_of;
     match event {
         Event::Joined { peer } => Seen::Joined(index(peer.pid)),
