@@ -110,7 +110,7 @@ impl World<Taken> for Arc<Kernel> {
         std::mem::take(&mut taken.served)
     }
 
-    fn upkeep(&self, taken: &mut Taken, away: bool) -> Upkeep {
+    fn upkeep(&self, taken: &mut Taken, _: bool, away: bool) -> Upkeep {
         let mut sent = usize::from(std::mem::take(&mut taken.staged));
         if away {
             let before = taken.frames.len();
