@@ -9,6 +9,8 @@ use loom::{
 };
 use std::time::Duration;
 
+mod unsaid;
+
 /// Stands in for the kernel: frames that have arrived, and the two eventfds.
 #[derive(Default)]
 struct Kernel {
