@@ -264,8 +264,9 @@ impl State {
             || self.core.wants_idly().next().is_some()
     }
 
-    /// What the keeper does at a tick (CAL-6). Only when `away` may it take frames: nobody sleeps for them then.
-    fn upkeep(&mut self, away: bool) -> Upkeep {
+    /// What the keeper does at a tick (CAL-6). Only when `away` may it take frames: nobody sleeps for them then. But whoever waits may wait
+    /// for something else than what the application has in hand, so it is enough that all are `quiet` to say what is unsaid (ACK-12).
+    fn upkeep(&mut self, quiet: bool, away: bool) -> Upkeep {
         self.settle();
         for (session, first) in std::mem::take(&mut self.staged) {
             if self.core.outbound(session).and_then(|outbound| outbound.window().staged()) == Some(first) {
@@ -281,7 +282,7 @@ impl State {
         let again = std::mem::take(&mut self.retry_soon);
         self.ask_again();
         self.end_idle_wants();
-        self.transmit(away || again);
+        self.transmit(quiet || again);
         self.staged.extend(self.core.staged());
         if !self.staged.is_empty() || (self.retry_soon && !away) {
             Upkeep::Tick

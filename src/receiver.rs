@@ -172,10 +172,8 @@ impl Receiver {
     }
 
     fn ask_within(&self, timeout: Option<Duration>, ask: Ask) -> Result<Message, RecvTimeoutError> {
-        while let Some(event) = self.take_now(ask) {
-            if let Event::Message(message) = event {
-                return Ok(message);
-            }
+        if let Some(message) = self.message_now(ask) {
+            return Ok(message);
         }
         // Read only now: the clock costs as much as taking a message that is there.
         let deadline = timeout.map_or(Deadline::Never, Deadline::after);
@@ -184,6 +182,16 @@ impl Receiver {
                 return Ok(message);
             }
         }
+    }
+
+    /// The next message, if one has been read from the inbox before.
+    fn message_now(&self, ask: Ask) -> Option<Message> {
+        while let Some(event) = self.take_now(ask) {
+            if let Event::Message(message) = event {
+                return Some(message);
+            }
+        }
+        None
     }
 
     /// What has been read from the inbox before.

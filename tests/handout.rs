@@ -156,3 +156,30 @@ fn what_is_taken_beside_a_batch_by_deliveries_is_acknowledged_by_them() {
     delivery.ack().unwrap();
     until("the sender hears what is done", || sender.stats().processed == 16);
 }
+
+/// At most what lies ready when it begins, which the windows of the senders bound.
+#[proves("CAL-1", "CAL-12")]
+#[test]
+fn a_batch_has_an_end_though_the_messages_have_none() {
+    const SENDERS: usize = 3;
+    const LENGTH: usize = 100;
+    const IN_A_FRAME: usize = 8132 / LENGTH;
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).bind("/flood").unwrap();
+    let most = SENDERS * (1 << 18) / LENGTH + IN_A_FRAME;
+    thread::scope(|scope| {
+        for _ in 0..SENDERS {
+            let sender = Sender::builder().link(space.clone()).linger(Duration::ZERO).connect("/flood").unwrap();
+            scope.spawn(move || while sender.send([0; LENGTH]).is_ok() {});
+        }
+        let (mut taken, mut largest) = (0, 0);
+        let mut batch = Vec::new();
+        while taken < 100 * most && largest <= most {
+            batch.clear();
+            taken += receiver.recv_many_timeout(&mut batch, 10 * most, WATCHDOG).unwrap();
+            largest = largest.max(batch.len());
+        }
+        receiver.close();
+        assert!(largest <= most, "{largest} messages, not {most}");
+    });
+}

@@ -187,8 +187,8 @@ impl World<State> for Poller {
         std::mem::take(&mut state.served)
     }
 
-    fn upkeep(&self, state: &mut State, away: bool) -> Upkeep {
-        state.upkeep(away)
+    fn upkeep(&self, state: &mut State, quiet: bool, away: bool) -> Upkeep {
+        state.upkeep(quiet, away)
     }
 
     fn tick(&self) -> Duration {

@@ -49,8 +49,8 @@ pub(crate) trait World<S> {
     /// Whether steps have looked for what came, since it was last asked: a call without that does nothing that the keeper would.
     fn take_served(&self, state: &mut S) -> bool;
 
-    /// What the keeper does at a tick. `away`: no call has served since the last tick, and none waits.
-    fn upkeep(&self, state: &mut S, away: bool) -> Upkeep;
+    /// What the keeper does at a tick. `quiet`: no call has served and ended since the last tick; `away`: and none waits.
+    fn upkeep(&self, state: &mut S, quiet: bool, away: bool) -> Upkeep;
 
     /// The time between two ticks of the keeper.
     fn tick(&self) -> Duration;
@@ -137,6 +137,7 @@ impl<S> Role<S> {
                 self.wake_others(&mut inner, world);
                 return (result, self.end_call(&mut inner, world));
             }
+            self.leave_unsaid(&mut inner, world);
             if inner.held {
                 // Only for news: to interrupt the holder each time one parks would never end.
                 if world.take_progress(&mut inner.state) || world.is_outdated(&mut inner.state) {

@@ -56,7 +56,7 @@ impl<S> Role<S> {
         while inner.keeper != Place::Stopped {
             let quiet = calls_seen.replace(inner.calls) == Some(inner.calls) || inner.alone;
             let away = quiet && !inner.held;
-            let upkeep = world.upkeep(&mut inner.state, away);
+            let upkeep = world.upkeep(&mut inner.state, quiet, away);
             world.show(&inner.state);
             if inner.alone && !world.is_unsaid(&inner.state) {
                 return;
@@ -82,6 +82,7 @@ impl<S> Role<S> {
                     while inner.keeper == Place::Parked {
                         inner = self.bell.wait(inner, Deadline::Never);
                     }
+                    calls_seen = None; // whoever has left something may say it yet
                     continue;
                 }
                 _ => {}
@@ -111,6 +112,14 @@ impl<S> Role<S> {
         if inner.keeper == Place::Watching {
             inner.keeper = Place::Ticking;
             world.evict();
+        }
+    }
+
+    /// A call waits, and not for what its step has left to say: should all be quiet, the keeper says it.
+    pub(super) fn leave_unsaid(&self, inner: &mut Inner<S>, world: &impl World<S>) {
+        if inner.keeper == Place::Parked && world.is_unsaid(&inner.state) {
+            inner.keeper = Place::Ticking;
+            self.bell.notify_all();
         }
     }
 

@@ -9,6 +9,8 @@ use loom::{
 };
 use std::time::Duration;
 
+mod unsaid;
+
 /// Stands in for the kernel: frames that have arrived, and the two eventfds.
 #[derive(Default)]
 struct Kernel {
@@ -110,7 +112,7 @@ impl World<Taken> for Arc<Kernel> {
         std::mem::take(&mut taken.served)
     }
 
-    fn upkeep(&self, taken: &mut Taken, away: bool) -> Upkeep {
+    fn upkeep(&self, taken: &mut Taken, _: bool, away: bool) -> Upkeep {
         let mut sent = usize::from(std::mem::take(&mut taken.staged));
         if away {
             let before = taken.frames.len();
