@@ -53,7 +53,7 @@ use tracing_subscriber::filter::LevelFilter;
 /// Sender and receiver are processes of their own, each kept to a core. In each round every contestant runs once; what
 /// counts is the median over the rounds of how a contestant did compared with the raw queue (`mq_send` and `mq_receive`, one call a
 /// message) in the same round. Where lamq has a bar to reach, it says whether it does, unless the raw queue itself was too
-/// unsteady for that. The exit code does not depend on any figure. A run of all scenarios takes about three minutes.
+/// unsteady for that. The exit code does not depend on any figure. A run of all scenarios takes about five minutes.
 #[derive(Args)]
 #[command(after_help = crate::failure::EXIT_CODES)]
 pub(crate) struct BenchArgs {

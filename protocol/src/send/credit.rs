@@ -202,7 +202,7 @@ impl SendWindow {
         // be set below the length of a message.
         let kept = self.bytes_kept().saturating_add(usize::try_from(self.spent.reserved.1).unwrap_or(usize::MAX));
         let memory = kept == 0 || kept.saturating_add(length) <= self.settings.retain;
-        let first = paid || self.spent.large.is_none_or(|large| large == (length, awaited)); // LRG-3
+        let first = paid || self.spent.large.is_none_or(|large| large == (length, awaited)); // LRG-3, CRD-8
         let turn = self.backlog.is_empty(); // what is to be sent again comes first
         let frame = if awaited { self.has_frame(fits) } else { self.can_stage(fits) };
         welcomed && turn && first && bytes <= self.known.byte_credit && (paid || (memory && frame))

@@ -93,7 +93,7 @@ fn no_frame_is_begun_ahead_for_a_receiver_without_capacity() {
     assert!(bench.window.reserve(0).is_err() && !bench.window.has_room(0, &bench.clock));
 }
 
-#[proves("CRD-7")]
+#[proves("CRD-7", "CRD-8")]
 #[test]
 fn what_is_waited_for_is_not_staged_ahead_and_nobody_overtakes_it() {
     let awaited = Manner { awaited: true, ..Manner::default() };

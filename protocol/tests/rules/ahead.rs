@@ -39,7 +39,7 @@ fn the_end_of_a_long_message_that_has_nothing_before_it_is_not_lent() {
     assert!(!net.senders[0].outbound().window().is_staging(), "one more message closes it");
 }
 
-#[proves("CRD-7")]
+#[proves("CRD-8")]
 #[test]
 fn who_waits_for_a_delivery_is_not_starved_by_others_with_messages_of_the_same_length() {
     let mut bench = Bench::open(Level::Delivered, 1, PLENTY);
