@@ -53,13 +53,13 @@ pub(super) struct Spent {
     /// The frame credit when it last did not suffice.
     lacked: Option<u64>,
     /// Somebody waits for room for a message of this length, whose delivery is awaited or not, and nobody else may take it.
-    large: Option<(usize, bool)>,
+    waiter: Option<(usize, bool)>,
 }
 
 impl Spent {
     /// A new receiver has granted nothing yet; what was set aside was the old one's.
     pub(super) fn restart(&mut self) {
-        *self = Self { receiver: self.receiver + 1, large: self.large, ..Self::default() };
+        *self = Self { receiver: self.receiver + 1, waiter: self.waiter, ..Self::default() };
     }
 
     /// Whether it was worth something.
@@ -101,18 +101,18 @@ impl SendWindow {
 
     /// Somebody waits for room for a message of this length. While it is longer than a frame no shorter one takes the credit
     /// that comes, or the long one would wait for ever (LRG-3); nor while its delivery is `awaited`, for which no frame is begun
-    /// ahead of the credit. Returns whether that is so; then [`end_wait`](Self::end_wait) must follow.
+    /// ahead of the credit (CRD-8). Returns whether that is so; then [`end_wait`](Self::end_wait) must follow.
     pub fn await_room(&mut self, length: usize, awaited: bool) -> bool {
         let overtaken = length > record_limit(self.settings.frame_size) || (awaited && self.ahead() > 0);
-        if self.spent.large.is_none() && overtaken {
-            self.spent.large = Some((length, awaited));
+        if self.spent.waiter.is_none() && overtaken {
+            self.spent.waiter = Some((length, awaited));
         }
-        self.spent.large == Some((length, awaited))
+        self.spent.waiter == Some((length, awaited))
     }
 
     /// Whoever waited for room for a message of this length has got it, or gives up.
     pub fn end_wait(&mut self, length: usize) {
-        if self.spent.large.take_if(|(large, _)| *large == length).is_some() {
+        if self.spent.waiter.take_if(|(waiter, _)| *waiter == length).is_some() {
             self.end_want();
         }
     }
@@ -121,7 +121,7 @@ impl SendWindow {
     /// [`end_want`](Self::end_want) must follow.
     pub fn wants_idly(&self) -> Option<u64> {
         // What is to be sent again waits without a call.
-        let waits = self.spent.large.is_some() || !self.backlog.is_empty();
+        let waits = self.spent.waiter.is_some() || !self.backlog.is_empty();
         (self.spent.wanted > 0 && !waits).then_some(self.spent.wanted)
     }
 
@@ -202,7 +202,7 @@ impl SendWindow {
         // be set below the length of a message.
         let kept = self.bytes_kept().saturating_add(usize::try_from(self.spent.reserved.1).unwrap_or(usize::MAX));
         let memory = kept == 0 || kept.saturating_add(length) <= self.settings.retain;
-        let first = paid || self.spent.large.is_none_or(|large| large == (length, awaited)); // LRG-3, CRD-8
+        let first = paid || self.spent.waiter.is_none_or(|waiter| waiter == (length, awaited)); // LRG-3, CRD-8
         let turn = self.backlog.is_empty(); // what is to be sent again comes first
         let frame = if awaited { self.has_frame(fits) } else { self.can_stage(fits) };
         welcomed && turn && first && bytes <= self.known.byte_credit && (paid || (memory && frame))
@@ -216,9 +216,9 @@ impl SendWindow {
         memory.min(usize::try_from(credit).unwrap_or(usize::MAX))
     }
 
-    /// Whether somebody waits for room for a message longer than a frame (LRG-3).
-    pub(super) const fn has_large(&self) -> bool {
-        self.spent.large.is_some()
+    /// Whether somebody waits for room, and nobody else may take it (LRG-3, CRD-8).
+    pub(super) const fn has_waiter(&self) -> bool {
+        self.spent.waiter.is_some()
     }
 
     /// Whether a message that was accepted before can be sent again; if it never can before it is asked for, it is.

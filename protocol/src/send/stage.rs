@@ -64,7 +64,7 @@ impl SendWindow {
         let is_next = self.session.is_some() && !self.rendezvous && self.dropped == 0 && self.backlog.is_empty();
         // LRG-3. DAT-5, CRD-7: there is something to stage behind, or no credit. What waits for the link is offered again with each message.
         let waits = self.flight.is_behind() || self.waits_for_credit();
-        let stays = !self.has_large() && waits && !self.flight.has_waiting();
+        let stays = !self.has_waiter() && waits && !self.flight.has_waiting();
         if !is_next || !stays {
             return None;
         }

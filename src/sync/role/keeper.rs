@@ -58,6 +58,9 @@ impl<S> Role<S> {
             let away = quiet && !inner.held;
             let upkeep = world.upkeep(&mut inner.state, quiet, away);
             world.show(&inner.state);
+            if inner.held && world.is_outdated(&mut inner.state) {
+                self.wake_others(&mut inner, world); // what was found to have no room is to be looked after
+            }
             if inner.alone && !world.is_unsaid(&inner.state) {
                 return;
             }
