@@ -184,7 +184,7 @@ impl State {
     /// Reads the inbox until the application has something to see, tells deaths, then transmits.
     pub(crate) fn step(&mut self) {
         let (came, drained) = self.read(false);
-        let found = came && self.core.has_event();
+        let found = came && self.core.has_message();
         let happened = (self.looks.is_due(found) && self.look_around()) | self.seek();
         self.progressed |= came || happened;
         self.ask_again();

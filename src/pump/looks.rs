@@ -14,7 +14,8 @@ pub(crate) struct Looks {
 
 impl Looks {
     /// A step has read the inbox, and found a message or not. Returns whether it is to look at what is rare too: whoever finds a message goes
-    /// on at once, and the rest can wait for a few of them.
+    /// on at once, and the rest can wait for a few of them. When somebody comes or goes it cannot: a death is told before the life of a sender
+    /// that came after it.
     pub(super) fn is_due(&mut self, found: bool) -> bool {
         self.found |= found;
         self.since = if found && self.since < MOST { self.since + 1 } else { 0 };

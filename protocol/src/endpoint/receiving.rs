@@ -148,4 +148,9 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn has_event(&self) -> bool {
         !self.ready.is_empty()
     }
+
+    /// Whether a frame of messages is what comes first, and not that somebody came or went.
+    pub fn has_message(&self) -> bool {
+        matches!(self.ready.front(), Some(Ready::Frame(..)))
+    }
 }
