@@ -6,12 +6,12 @@ use crate::{
     link::{Link, Outbox, retry},
     pool::{FrameBuffer, Pool},
     reports::Reports,
-    sync::{Arc, Upkeep},
+    sync::{Arc, Lender, Upkeep},
 };
-use handout::Outlay;
 use lamq_protocol::{
     Endpoint, Number, SessionId,
-    endpoint::{Arrival, Settings},
+    endpoint::{Arrival, Lease, Settings},
+    send::Stage,
     session::Outbound,
 };
 use looks::Looks;
@@ -20,7 +20,6 @@ use notice::Notices;
 use orphan::Orphan;
 use patience::Patience;
 use poller::{BLOCKED_TICK, Poller};
-use staging::Lender;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     io,
@@ -90,8 +89,8 @@ pub(crate) struct State {
     next_answer: Deadline,
     answer_wait: Duration,
     pub(crate) reports: Reports,
-    outlay: Outlay,
-    lender: Lender,
+    handout: Lender<Lease<FrameBuffer>>,
+    staging: Lender<(SessionId, Stage)>,
     /// When to try again to have the name that somebody took away.
     next_name: Option<Deadline>,
     /// Inboxes of ours without a name.
@@ -140,8 +139,8 @@ impl State {
             next_answer: Deadline::Now,
             answer_wait: Duration::ZERO,
             reports: poller.reports(),
-            outlay: Outlay::default(),
-            lender: Lender::default(),
+            handout: Lender::default(),
+            staging: Lender::default(),
             next_name: None,
             orphans: Vec::new(),
             turn: 0,
@@ -246,8 +245,8 @@ impl State {
     /// Whether something is left to say that no call need say.
     fn is_unsaid(&self) -> bool {
         self.retry_soon
-            || self.outlay.is_out()
-            || self.lender.is_out()
+            || self.handout.is_out()
+            || self.staging.is_out()
             || self.core.wants_idle_transmit()
             || self.core.staged().next().is_some()
     }

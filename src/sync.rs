@@ -3,7 +3,7 @@
 mod loan;
 mod role;
 
-pub(crate) use loan::Loan;
+pub(crate) use loan::{Lender, Loan};
 pub(crate) use role::{Role, Upkeep, World};
 pub(crate) use std::sync::{
     Arc, OnceLock, Weak,

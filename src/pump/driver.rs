@@ -45,7 +45,7 @@ impl Driver {
         let receives = part != Part::Sender;
         let poller = Poller::new(receives, spin)?;
         let state = State::new(Arc::clone(&link), mailbox, settings, part, &poller);
-        let (handout, staging) = (state.outlay.handout(), state.lender.staging());
+        let (handout, staging) = (state.handout.loan(), state.staging.loan());
         let shared = Arc::new(Shared { role: Role::new(state), poller });
         let maker = Maker::here();
         let driver = Self { link, handout, staging, shared, keeper: Mutex::new(None), generation, maker };

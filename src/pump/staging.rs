@@ -2,7 +2,7 @@
 //! and no thread that waits for anything else.
 
 use super::State;
-use crate::sync::{Arc, Loan};
+use crate::sync::Loan;
 use lamq_protocol::{
     Number, SessionId,
     endpoint::SendRefused,
@@ -17,24 +17,6 @@ impl Staging {
     #[inline]
     pub(crate) fn push(&self, session: SessionId, body: &[u8]) -> Option<Number> {
         self.make_use(|(whose, stage)| if *whose == session { stage.push(body) } else { None })
-    }
-}
-
-/// The side of the endpoint.
-#[derive(Debug, Default)]
-pub(super) struct Lender {
-    staging: Arc<Staging>,
-    is_out: bool,
-}
-
-impl Lender {
-    pub(super) fn staging(&self) -> Arc<Staging> {
-        Arc::clone(&self.staging)
-    }
-
-    /// Whether a staged frame was lent and not taken back.
-    pub(super) const fn is_out(&self) -> bool {
-        self.is_out
     }
 }
 
@@ -55,18 +37,15 @@ impl State {
     /// Lends the staged frame of a session to its senders. The next step takes it back, be it that of a call or of the keeper, which is at
     /// work as long as something is staged (DAT-6).
     pub(crate) fn lend_stage(&mut self, session: SessionId) {
-        debug_assert!(!self.outlay.is_out(), "two would have the same clock");
+        debug_assert!(!self.handout.is_out(), "two would have the same clock");
         if let Some(stage) = self.core.lend_stage(session) {
-            self.lender.staging.lend((session, stage));
-            self.lender.is_out = true;
+            self.staging.lend((session, stage));
         }
     }
 
     /// Takes back what was lent, before anything else is done.
     pub(super) fn take_stage_back(&mut self) {
-        if std::mem::take(&mut self.lender.is_out)
-            && let Some((session, stage)) = self.lender.staging.take_back()
-        {
+        if let Some((session, stage)) = self.staging.take_back() {
             self.core.return_stage(session, stage);
         }
     }

@@ -1,6 +1,6 @@
 //! What the owner of a state lends to threads that do not have the state's lock.
 
-use super::{AtomicBool, Mutex, Ordering};
+use super::{Arc, AtomicBool, Mutex, Ordering};
 
 /// A place for what is lent. Its lock is held for a moment only, and whoever holds it takes no other.
 #[derive(Debug)]
@@ -43,6 +43,42 @@ impl<T> Loan<T> {
         let mut lent = self.lent.lock();
         self.open.store(false, Ordering::Relaxed);
         lent.take()
+    }
+}
+
+/// The side of the owner.
+#[derive(Debug)]
+pub(crate) struct Lender<T> {
+    loan: Arc<Loan<T>>,
+    is_out: bool,
+}
+
+impl<T> Default for Lender<T> {
+    fn default() -> Self {
+        Self { loan: Arc::default(), is_out: false }
+    }
+}
+
+impl<T> Lender<T> {
+    /// Where those look who use it.
+    pub(crate) fn loan(&self) -> Arc<Loan<T>> {
+        Arc::clone(&self.loan)
+    }
+
+    /// Whether something was lent and not taken back.
+    pub(crate) const fn is_out(&self) -> bool {
+        self.is_out
+    }
+
+    /// See [`Loan::lend`].
+    pub(crate) fn lend(&mut self, thing: T) {
+        self.loan.lend(thing);
+        self.is_out = true;
+    }
+
+    /// See [`Loan::take_back`]; takes the lock only if something was lent.
+    pub(crate) fn take_back(&mut self) -> Option<T> {
+        if std::mem::take(&mut self.is_out) { self.loan.take_back() } else { None }
     }
 }
 

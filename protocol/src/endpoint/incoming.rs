@@ -93,7 +93,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Incoming<B> {
     }
 
     /// Whether the application, if it has a message of this session, is expected to send something back (ACK-12).
-    pub(super) const fn awaits_answer(&self) -> bool {
+    pub(super) const fn expects_answer(&self) -> bool {
         self.answers && !self.answered
     }
 

@@ -90,7 +90,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         }
         let incoming = self.inbound.get(session)?;
         let inbound = &incoming.session;
-        if incoming.awaits_answer() && inbound.window().owes_answer() {
+        if incoming.expects_answer() && inbound.window().owes_answer() {
             return None; // ACK-12: to ask for another message is to send nothing back, and what waits for that must leave
         }
         Some(Lease {

@@ -72,7 +72,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn expect_no_answer(&mut self) {
         let Self { handed, inbound, touched, fresh, .. } = self;
         for (session, ..) in &*handed {
-            if let Some(incoming) = inbound.get_mut(session).filter(|incoming| incoming.awaits_answer()) {
+            if let Some(incoming) = inbound.get_mut(session).filter(|incoming| incoming.expects_answer()) {
                 incoming.answers = false;
                 touched.insert(*session);
                 *fresh = true;
@@ -84,7 +84,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     fn pace(&self, session: SessionId, idle: bool) -> Pace {
         let answers = || {
             let is_at_work = self.handed.iter().any(|(of, ..)| *of == session);
-            is_at_work && self.inbound.get(&session).is_some_and(Incoming::awaits_answer)
+            is_at_work && self.inbound.get(&session).is_some_and(Incoming::expects_answer)
         };
         if idle {
             Pace::Idle

@@ -94,7 +94,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let mut speaks = result.is_err() || outbound.window().has_waiting(); // a refused one may have to be asked for
         if let Some(incoming) = self.inbound.get_mut(&session) {
             // ACK-12: what waited for this leaves with it or by itself, or both sides could wait for each other.
-            speaks |= incoming.awaits_answer();
+            speaks |= incoming.expects_answer();
             incoming.answered = true;
         }
         if speaks {

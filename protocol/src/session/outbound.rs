@@ -167,16 +167,11 @@ impl Outbound {
         Some(Inbound::new(peer, welcome.data_session, back.level, terms, window, lossy))
     }
 
-    /// Accepts a message, see [`SendWindow::push`].
+    /// Accepts a message, see [`SendWindow::push`]; but of one longer than a frame only a part is packed. Returns also whether there is more.
     ///
     /// # Errors
     /// [`NoRoom`], also while not open.
-    pub fn push(&mut self, body: &[u8], clock: &mut Clock, manner: Manner) -> Result<Number, NoRoom> {
-        if self.is_open() { self.window.push(body, clock, manner) } else { Err(NoRoom::Credit) }
-    }
-
-    /// As [`push`](Self::push), but of a message longer than a frame only a part is packed. Returns whether there is more.
-    pub(crate) fn begin(&mut self, body: &[u8], clock: &mut Clock, manner: Manner) -> Result<(Number, bool), NoRoom> {
+    pub fn begin(&mut self, body: &[u8], clock: &mut Clock, manner: Manner) -> Result<(Number, bool), NoRoom> {
         if !self.is_open() {
             return Err(NoRoom::Credit);
         }

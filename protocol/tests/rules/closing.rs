@@ -167,7 +167,7 @@ fn a_sender_that_closed_accepts_nothing_more() {
     net.close(0);
     assert_eq!(net.send(0, "two"), Err(SendRefused::Ended(Ended::Finished)));
     let mut outbound = net.senders[0].outbound().clone();
-    assert_eq!(outbound.push(b"two", &mut Clock::default(), Manner::default()), Err(NoRoom::Credit));
+    assert_eq!(outbound.begin(b"two", &mut Clock::default(), Manner::default()), Err(NoRoom::Credit));
     assert!(!net.senders[0].node.core.has_room(net.senders[0].session, 0));
     assert!(net.senders[0].outbound().receiver().is_some(), "whose death would still matter");
     assert_eq!(net.recv_all(), [message(0, 1, "one"), Seen::Departed(0, Departure::Left, 1)]);
