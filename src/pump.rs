@@ -180,15 +180,22 @@ impl State {
         }
     }
 
-    /// Reads the inbox until the application has something to see, tells deaths, then transmits.
+    /// Looks, then transmits.
     pub(crate) fn step(&mut self) {
+        let drained = self.look();
+        self.transmit(drained && !self.core.has_event());
+    }
+
+    /// Reads the inbox until the application has something to see, and tells deaths. Returns whether the inbox was found empty. What that has
+    /// made due is to be transmitted.
+    pub(crate) fn look(&mut self) -> bool {
         let (came, drained) = self.read(false);
         let found = came && self.core.has_message();
         let happened = (self.looks.is_due(found) && self.look_around()) | self.seek();
         self.progressed |= came || happened;
         self.ask_again();
         self.end_idle_wants();
-        self.transmit(drained && !self.core.has_event());
+        drained
     }
 
     /// Offers what is due to the links.

@@ -204,8 +204,12 @@ impl Receiver {
             if state.part == Part::Closed {
                 return Some(Err(RecvTimeoutError::Disconnected));
             }
-            state.step();
-            take(state, ask).map(Ok).or_else(|| state.is_over().then_some(Err(RecvTimeoutError::Disconnected)))
+            let drained = state.look();
+            let event = take(state, ask); // and transmits
+            if event.is_none() {
+                state.transmit(drained);
+            }
+            event.map(Ok).or_else(|| state.is_over().then_some(Err(RecvTimeoutError::Disconnected)))
         });
         event?.unwrap_or(Err(RecvTimeoutError::Timeout))
     }

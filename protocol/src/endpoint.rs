@@ -17,11 +17,13 @@ mod lease;
 mod output;
 mod receiving;
 mod sending;
+mod touched;
 mod types;
 
 pub use counters::Counters;
 use incoming::{Incoming, Ready};
 pub use lease::Lease;
+use touched::Touched;
 pub use types::{Arrival, BackSettings, CODEC_RAW, Connect, Event, Greeter, SendRefused, Settings};
 
 /// How many sessions are kept, on a link that loses frames, only for senders that may not know of their end (RTX-4).
@@ -50,7 +52,7 @@ pub struct Endpoint<B> {
     /// Sessions that go on with another receiver: by the id under which that one sends to us (RSM-1).
     resumed: BTreeMap<SessionId, SessionId>,
     /// Sessions that have something to say, at the latest when idle.
-    touched: BTreeSet<SessionId>,
+    touched: Touched,
     /// Whether one of them has been touched since the last transmit.
     fresh: bool,
     /// For a frame that carries an acknowledgement.
@@ -79,7 +81,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             inbound: BTreeMap::new(),
             ready: VecDeque::new(),
             resumed: BTreeMap::new(),
-            touched: BTreeSet::new(),
+            touched: Touched::default(),
             fresh: false,
             carrier: Aside::default(),
             ended: VecDeque::new(),
@@ -191,7 +193,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn process_all(&mut self) {
         self.handed.clear();
         self.inbound.values_mut().for_each(|incoming| incoming.session.process_all());
-        self.touched.extend(self.inbound.keys());
+        self.touched.extend(self.inbound.keys().copied());
         self.fresh = true;
     }
 
@@ -212,7 +214,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.asking.clear();
         self.handed.clear();
         self.inbound.values_mut().for_each(|incoming| incoming.session.close());
-        self.touched.extend(self.inbound.keys());
+        self.touched.extend(self.inbound.keys().copied());
         self.fresh = true;
     }
 
@@ -223,9 +225,10 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             incoming.answers = core::mem::take(&mut incoming.answered);
             let window = incoming.session.window_mut();
             window.process(first, last);
-            // While more of this session is to be handed out there is nothing to say, unless it was asked (ACK-4).
-            if window.is_drained() || window.owes_answer() {
-                self.touch(session);
+            if window.owes_answer() {
+                self.touch(session); // ACK-4
+            } else if window.is_drained() {
+                self.touched.insert(session); // when there is time for it, and nothing more of this session to be handed out
             }
         }
     }

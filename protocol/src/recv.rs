@@ -25,7 +25,7 @@ pub enum Verdict {
 }
 
 /// What the application is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pace {
     /// It has got a message, and sends something back before it asks for another, as a rule (ACK-12).
     Answering,
@@ -33,6 +33,22 @@ pub enum Pace {
     Reading,
     /// It finds nothing more to read (ACK-3), or does not call in (CAL-6).
     Idle,
+}
+
+/// An acknowledgement that says something new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// All there is to say.
+    pub acknowledgement: Acknowledgement,
+    /// The fastest pace at which it is not put off.
+    pub pace: Pace,
+}
+
+impl Due {
+    /// What is to be said at this pace.
+    pub fn at(self, pace: Pace) -> Option<Acknowledgement> {
+        (self.pace <= pace).then_some(self.acknowledgement)
+    }
 }
 
 /// Counts what came, and decides when to acknowledge and how much to grant.
@@ -333,8 +349,8 @@ impl RecvWindow {
         self.told.received == self.received && self.told.at(self.level) == self.received
     }
 
-    /// The acknowledgement that is due now, if any, where `share` is this session's part of the inbox (CRD-3).
-    pub fn due(&self, share: u64, pace: Pace) -> Option<Acknowledgement> {
+    /// The acknowledgement that is due, if any, where `share` is this session's part of the inbox (CRD-3).
+    pub fn due(&self, share: u64) -> Option<Due> {
         let new = self.current(share);
         let half = |window: u64| (window / 2).max(1);
         // ACK-2
@@ -344,12 +360,16 @@ impl RecvWindow {
             || new.byte_credit - self.told.byte_credit >= half(self.window);
         // LRG-4
         let asked = self.question > self.told.answered || self.granted > self.told.byte_credit;
-        let owes = match pace {
-            Pace::Answering => self.owes_delivery(), // ACK-12
-            Pace::Reading => self.owes_answer(),
-            Pace::Idle => self.owes_answer() || self.is_news(&new),
+        let pace = if self.owes_delivery() || self.early_news || asked || used || given_back {
+            Pace::Answering
+        } else if is_owed(self.solicited, new.at(self.level)) {
+            Pace::Reading // ACK-4, ACK-12
+        } else if self.is_news(&new) {
+            Pace::Idle
+        } else {
+            return None;
         };
-        (owes || self.early_news || asked || used || given_back).then_some(new)
+        Some(Due { acknowledgement: new, pace })
     }
 
     /// Whether it says what the sender waits for or can use (ACK-3): not if all that is new is a level that it did not ask for.

@@ -199,7 +199,7 @@ impl SendWindow {
     pub fn seal(&mut self, solicit: bool) {
         if let (Some(session), Some(open)) = (self.session, self.open.take()) {
             let (last, whole) = (open.last(), open.last_whole());
-            let (bytes, index) = open.take_apart(session, self.flight.next(), solicit);
+            let (bytes, index) = open.finish(session, self.flight.next(), solicit);
             self.flight.reuse_index(index);
             self.flight.add(Kept::new(bytes, last, whole, false));
         }
@@ -236,14 +236,15 @@ impl SendWindow {
     /// Offers the first frame that waits, with an acknowledgement of what comes from the other side. Returns whether it has left.
     pub(crate) fn transmit_with(
         &mut self,
-        acknowledgement: &[u8],
+        acknowledgement: &Acknowledgement,
+        stamp: Stamp,
         buffer: &mut Vec<u8>,
         link: &mut dyn FnMut(&[u8]) -> bool,
     ) -> bool {
         let (credit, limit) = (self.known.frame_credit, self.settings.frame_size);
-        self.flight.transmit_next(credit, &mut |frame| {
+        self.flight.transmit_next(credit, false, &mut |frame| {
             carry::can(frame, limit) && {
-                carry::load(frame, acknowledgement, buffer);
+                carry::load(frame, acknowledgement, stamp, buffer);
                 link(buffer)
             }
         })

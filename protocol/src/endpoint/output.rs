@@ -1,8 +1,13 @@
 //! What the endpoint has to say.
 
 use super::{Endpoint, incoming::Incoming};
-use crate::{number::SessionId, recv::Pace, session::LinkFn, wire::Priority};
-use core::ops::Bound;
+use crate::{
+    number::{Number, SessionId},
+    recv::Pace,
+    session::LinkFn,
+    wire::Priority,
+};
+use std::collections::VecDeque;
 
 impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// Offers all frames that are due to `link`, which returns `false` when there is no room for one now. With `idle` an
@@ -13,58 +18,52 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.grant_large();
         let share = if self.inbound.is_empty() { 0 } else { self.share(self.active_sessions()) };
         self.fresh = false;
-        let mut from = Bound::Unbounded;
-        // One by one: a set that is taken as a whole needs new memory for the next session that is touched.
-        while let Some(&session) = self.touched.range((from, Bound::Unbounded)).next() {
-            from = Bound::Excluded(session);
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.retain(|session| {
             let (left, stays) =
                 self.transmit_in(session, share, idle, &mut |priority, frame| link(session, priority, frame));
             if !left {
                 blocked.push(session);
-            } else if !stays {
-                self.touched.remove(&session);
             }
-        }
+            !left || stays
+        });
+        self.touched = touched;
         blocked
     }
 
     /// Offers what is due in one session. Returns whether all of that has left, and whether there is more to say when idle.
     fn transmit_in(&mut self, session: SessionId, share: u64, idle: bool, link: &mut LinkFn<'_>) -> (bool, bool) {
-        let pace = self.pace(session, idle);
-        self.carry(session, share, link);
-        let (mut left, mut stays, mut is_over) = (true, false, false);
-        if let Some(Incoming { session: inbound, .. }) = self.inbound.get_mut(&session) {
-            left = inbound.transmit(&self.clock, share, pace, link);
-            is_over = inbound.is_finished();
-            stays = !is_over && inbound.due(share, Pace::Idle).is_some();
-        }
-        if is_over {
-            self.inbound.remove(&session);
-        }
-        if let Some(outbound) = self.outbound.get_mut(&session) {
-            if left {
-                left = outbound.transmit(&self.clock, link); // DPX-4: behind the welcome
+        let Self { inbound, outbound, clock, carrier, handed, ended, .. } = self;
+        let (incoming, mut outgoing) = (inbound.get_mut(&session), outbound.get_mut(&session));
+        let (mut left, mut stays, mut receives, mut is_over) = (true, false, false, false);
+        if let Some(incoming) = incoming {
+            let mut due = incoming.session.due(share);
+            if let (Some(news), Some(outgoing)) = (due, &mut outgoing)
+                && incoming.session.can_be_carried()
+                && outgoing.transmit_with(&news.acknowledgement, clock, carrier, link)
+            {
+                incoming.session.window_mut().told(news.acknowledgement); // ACK-11
+                due = None;
             }
-            is_over = !self.inbound.contains_key(&session) && outbound.tell_end();
+            let now = due.and_then(|due| due.at(pace(session, incoming, handed, idle)));
+            left = incoming.session.transmit(clock, now, link);
+            is_over = incoming.session.is_finished();
+            receives = !is_over;
+            stays = receives && due.is_some() && now.is_none();
+            if is_over {
+                inbound.remove(&session);
+            }
+        }
+        if let Some(outgoing) = outgoing {
+            if left {
+                left = outgoing.transmit(clock, link); // DPX-4: behind the welcome
+            }
+            is_over = !receives && outgoing.tell_end();
         }
         if is_over {
-            self.ended.push_back(session);
+            ended.push_back(session);
         }
         (left, stays)
-    }
-
-    /// What is to be acknowledged travels with the next data frame, if one is about to leave (ACK-11).
-    fn carry(&mut self, session: SessionId, share: u64, link: &mut LinkFn<'_>) {
-        let (Some(incoming), Some(outbound)) = (self.inbound.get_mut(&session), self.outbound.get_mut(&session)) else {
-            return;
-        };
-        if outbound.is_open()
-            && outbound.window().has_waiting()
-            && let Some(acknowledgement) = incoming.session.portable(&self.clock, share)
-            && outbound.transmit_with(&acknowledgement.frame, &mut self.carrier, link)
-        {
-            incoming.session.carried(&acknowledgement);
-        }
     }
 
     /// The application waits for something other than a message, and will send nothing back before that has come: what was to go with it does
@@ -77,21 +76,6 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
                 touched.insert(*session);
                 *fresh = true;
             }
-        }
-    }
-
-    /// What the application is about, as this session sees it.
-    fn pace(&self, session: SessionId, idle: bool) -> Pace {
-        let answers = || {
-            let is_at_work = self.handed.iter().any(|(of, ..)| *of == session);
-            is_at_work && self.inbound.get(&session).is_some_and(Incoming::expects_answer)
-        };
-        if idle {
-            Pace::Idle
-        } else if answers() {
-            Pace::Answering
-        } else {
-            Pace::Reading
         }
     }
 
@@ -114,5 +98,21 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// end can be asked for, until [`forget`](Self::forget).
     pub fn poll_ended(&mut self) -> Option<SessionId> {
         self.ended.pop_front()
+    }
+}
+
+/// What the application is about, as this session sees it.
+fn pace<B: AsRef<[u8]> + Clone + From<Vec<u8>>>(
+    session: SessionId,
+    incoming: &Incoming<B>,
+    handed: &VecDeque<(SessionId, Number, Number)>,
+    idle: bool,
+) -> Pace {
+    if idle {
+        Pace::Idle
+    } else if incoming.expects_answer() && handed.iter().any(|(of, ..)| *of == session) {
+        Pace::Answering
+    } else {
+        Pace::Reading
     }
 }

@@ -117,7 +117,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     fn hunger(&mut self) {
         if self.settings.rendezvous && !self.hungry {
             self.hungry = true;
-            self.touched.extend(self.inbound.keys());
+            self.touched.extend(self.inbound.keys().copied());
             self.fresh = true;
         }
     }

@@ -251,7 +251,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// [`Outbound::close`].
     pub fn forget(&mut self, session: SessionId) -> Option<Outbound> {
         if !self.inbound.contains_key(&session) {
-            self.touched.remove(&session);
+            self.touched.remove(session);
         }
         self.resumed.retain(|_, known| *known != session);
         self.outbound.remove(&session)

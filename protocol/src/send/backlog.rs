@@ -4,7 +4,7 @@ use super::{Flight, SendWindow};
 use crate::{
     lamport::Stamp,
     number::{FrameNumber, Level, Number},
-    wire::{self, Acknowledgement, Frame, Item, Shape},
+    wire::{self, Acknowledgement, Item, Shape},
 };
 
 /// A message that is not acknowledged.
@@ -29,7 +29,7 @@ impl SendWindow {
     /// All that is not acknowledged, in order, and how many numbers behind it were dropped.
     fn unacknowledged_and_gap(&self, beyond: Number) -> (Vec<Parcel>, u64) {
         let staged = self.session.zip(self.open.clone());
-        let staged = staged.map(|(session, open)| open.seal(session, FrameNumber::NONE.next(), false));
+        let staged = staged.map(|(session, open)| open.finish(session, FrameNumber::NONE.next(), false).0);
         let frames = self.flight.bytes_of_frames().chain(staged.as_deref());
         let (mut parcels, gap) = unpack(frames, beyond);
         parcels.extend(self.backlog.iter().cloned());
@@ -98,7 +98,7 @@ fn unpack<'a>(frames: impl Iterator<Item = &'a [u8]>, beyond: Number) -> (Vec<Pa
         }
     };
     for bytes in frames {
-        let Ok((_, Frame::Data(data))) = wire::decode(bytes) else { continue }; // a close
+        let Some(data) = wire::reread(bytes) else { continue }; // a close
         let mut cursor = data.cursor();
         while let Some(item) = data.next_item(&mut cursor) {
             match item {

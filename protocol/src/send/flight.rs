@@ -3,7 +3,7 @@
 use crate::{
     aside::Aside,
     number::{FrameNumber, Level, Number},
-    wire::Acknowledgement,
+    wire::{Acknowledgement, data},
 };
 use std::collections::{BTreeSet, VecDeque};
 
@@ -17,6 +17,8 @@ pub(super) struct Kept {
     pub(super) last_whole: Number,
     /// It carries no data, and needs no credit.
     pub(super) is_close: bool,
+    /// Whether it has its check: one that leaves with an acknowledgement gets one there, and needs none here.
+    is_sealed: bool,
     /// Its place in the order of transmissions, 0 before the first.
     sent: u64,
     /// Whether the receiver has taken it from the link.
@@ -25,7 +27,13 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) const fn new(bytes: Vec<u8>, last: Number, last_whole: Number, is_close: bool) -> Self {
-        Self { bytes, last, last_whole, is_close, sent: 0, arrived: false }
+        Self { bytes, last, last_whole, is_close, is_sealed: is_close, sent: 0, arrived: false }
+    }
+
+    fn seal(&mut self) {
+        if !std::mem::replace(&mut self.is_sealed, true) {
+            data::seal(&mut self.bytes);
+        }
     }
 }
 
@@ -92,13 +100,14 @@ impl Flight {
                 self.lost.remove(&number);
                 continue;
             };
+            self.frames[place].seal();
             if !self.send(place, link) {
                 return false;
             }
             self.lost.remove(&number);
         }
         while self.has_sendable(frame_credit) {
-            if !self.transmit_next(frame_credit, link) {
+            if !self.transmit_next(frame_credit, true, link) {
                 return false;
             }
         }
@@ -111,10 +120,21 @@ impl Flight {
         self.waiting > 0 && (self.transmitted_frames().get() < frame_credit || self.frames[next].is_close)
     }
 
-    /// Offers the next of those to `link`. Returns whether it has left.
-    pub(super) fn transmit_next(&mut self, frame_credit: u64, link: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    /// Offers the next of those to `link`; `sealed`, or as it is. Returns whether it has left.
+    pub(super) fn transmit_next(
+        &mut self,
+        frame_credit: u64,
+        sealed: bool,
+        link: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> bool {
         let place = self.frames.len() - self.waiting;
-        if !self.has_sendable(frame_credit) || !self.send(place, link) {
+        if !self.has_sendable(frame_credit) {
+            return false;
+        }
+        if sealed {
+            self.frames[place].seal();
+        }
+        if !self.send(place, link) {
             return false;
         }
         self.transmitted = self.frames[place].last_whole;

@@ -4,7 +4,7 @@ use super::LinkFn;
 use crate::{
     lamport::Clock,
     number::{FrameNumber, Level, Number, SessionId, StreamId},
-    recv::{Pace, RecvWindow},
+    recv::{Due, Pace, RecvWindow},
     wire::{Acknowledgement, Ask, Close, EndReason, Priority, Terms, Welcome},
 };
 
@@ -34,12 +34,6 @@ pub enum Departure {
     /// It says that we broke the protocol.
     #[error("the sender ended the session: {0}")]
     Accused(EndReason),
-}
-
-/// An acknowledgement that can travel with a data frame.
-pub(crate) struct Portable {
-    value: Acknowledgement,
-    pub(crate) frame: [u8; Acknowledgement::LENGTH],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -268,14 +262,16 @@ impl Inbound {
         matches!(self.state, RecvState::Draining { gone: true, .. } | RecvState::Left { gone: true })
     }
 
-    /// The acknowledgement that is due now, see [`RecvWindow::due`]. A session that is about to end says all there is to
-    /// say; one that has ended for the sender says nothing.
-    pub fn due(&self, share: u64, pace: Pace) -> Option<Acknowledgement> {
-        let ends = self.close.is_some() || !self.is_open();
+    /// The acknowledgement that is due, see [`RecvWindow::due`]. A session that is about to end puts nothing off; one that has ended
+    /// for the sender says nothing.
+    pub fn due(&self, share: u64) -> Option<Due> {
+        let due = self.window.due(share)?;
+        if self.is_open() && self.close.is_none() {
+            return Some(due);
+        }
         // A sender that knows of all its messages asks for nothing more, unless it cannot know that its close arrived.
         let is_done = !self.lossy && !self.is_open() && self.close.is_none() && self.window.is_settled();
-        let pace = if ends { Pace::Idle } else { pace };
-        self.window.due(share, pace).filter(|_| self.is_heard() && !is_done)
+        (self.is_heard() && !is_done).then_some(Due { pace: Pace::Answering, ..due })
     }
 
     /// Whether the sender still takes acknowledgements.
@@ -288,8 +284,8 @@ impl Inbound {
         }
     }
 
-    /// Offers what is due to the link, until it takes no more. Returns whether all has left.
-    pub fn transmit(&mut self, clock: &Clock, share: u64, pace: Pace, link: &mut LinkFn<'_>) -> bool {
+    /// Offers to the link what has to be said, and this acknowledgement if there is one, until it takes no more. Returns whether all has left.
+    pub fn transmit(&mut self, clock: &Clock, due: Option<Acknowledgement>, link: &mut LinkFn<'_>) -> bool {
         if self.is_gone() {
             return true;
         }
@@ -302,7 +298,7 @@ impl Inbound {
             }
             self.welcomed = true;
         }
-        if let Some(due) = self.due(share, pace) {
+        if let Some(due) = due {
             if !link(Acknowledgement::PRIORITY, &due.encode(self.reply_session, clock.now())) {
                 return false;
             }
@@ -318,16 +314,9 @@ impl Inbound {
         true
     }
 
-    /// What can travel with a data frame for the same peer, as a frame: all that is new, if nothing else is to be said (ACK-11).
-    pub(crate) fn portable(&self, clock: &Clock, share: u64) -> Option<Portable> {
-        let is_alone = self.is_open() && self.close.is_none() && (self.welcomed || self.welcome.is_none());
-        let value = self.due(share, Pace::Idle).filter(|_| is_alone)?;
-        Some(Portable { value, frame: value.encode(self.reply_session, clock.now()) })
-    }
-
-    /// It has left with a data frame.
-    pub(crate) fn carried(&mut self, acknowledgement: &Portable) {
-        self.window.told(acknowledgement.value);
+    /// Whether nothing is to be said but, perhaps, an acknowledgement, so that this can travel with a data frame (ACK-11).
+    pub(crate) const fn can_be_carried(&self) -> bool {
+        self.is_open() && self.close.is_none() && (self.welcomed || self.welcome.is_none())
     }
 
     fn depart(&mut self, departure: Departure) {

@@ -350,15 +350,17 @@ impl Outbound {
         }
     }
 
-    /// Offers the first frame that waits with this acknowledgement behind it, if it may leave now and there is room for that; the two are put
-    /// together in `buffer`. Returns whether it has left.
+    /// Offers the first frame that waits with this acknowledgement behind it, if the session is open, the frame may leave now, and there is
+    /// room for that; the two are put together in `buffer`. Returns whether it has left.
     pub(crate) fn transmit_with(
         &mut self,
-        acknowledgement: &[u8],
+        acknowledgement: &Acknowledgement,
+        clock: &Clock,
         buffer: &mut Vec<u8>,
         link: &mut LinkFn<'_>,
     ) -> bool {
-        self.window.transmit_with(acknowledgement, buffer, &mut |frame| link(Priority::Ordered, frame))
+        let link = &mut |frame: &[u8]| link(Priority::Ordered, frame);
+        self.is_open() && self.window.transmit_with(acknowledgement, clock.now(), buffer, link)
     }
 
     /// Whether the receiver has neither welcomed nor denied us.

@@ -82,9 +82,15 @@ pub struct RecordCursor {
     gap_told: bool,
 }
 
+/// Writes the check of a data frame that is otherwise whole.
+pub(crate) fn seal(bytes: &mut [u8]) {
+    let bodies_end = BODIES + u32_at(bytes, BODY_BYTES) as usize;
+    header::seal(bytes, BODIES..bodies_end);
+}
+
 impl<B: AsRef<[u8]>> DataFrame<B> {
-    /// Verifies the whole framing (DAT-1), so that reading records can no longer fail.
-    pub(super) fn decode(buffer: B, header: &Header) -> Result<Self, Fault> {
+    /// Verifies the whole framing (DAT-1), so that reading records can no longer fail, and the check if there is one.
+    pub(super) fn decode(buffer: B, header: &Header, is_sealed: bool) -> Result<Self, Fault> {
         let bytes = buffer.as_ref();
         if bytes.len() < BODIES + ENTRY {
             return Err(Fault::TooShort);
@@ -94,7 +100,9 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
         if bodies_end > bytes.len() {
             return Err(Fault::Length);
         }
-        header::verify(bytes, BODIES..bodies_end)?;
+        if is_sealed {
+            header::verify(bytes, BODIES..bodies_end)?;
+        }
         let frame = FrameNumber::new(u64_at(bytes, FRAME));
         let (first, count, flags) = (u64_at(bytes, FIRST), u16_at(bytes, COUNT), u16_at(bytes, FLAGS));
         if frame == FrameNumber::NONE
@@ -108,9 +116,7 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
         let (solicit, awaits) = (flags & FLAG_SOLICIT != 0, flags & FLAG_AWAIT != 0);
         let carries = flags & FLAG_CARRY != 0;
         if carries {
-            let (before, acknowledgement) = carry::split(index)?;
-            carry::verify(acknowledgement, header)?;
-            index = before;
+            index = carry::split(index)?.0;
         }
         let (first, first_stamp) = (Number::new(first), header.stamp);
         let index = index::verify(index, count, u64::from(body_bytes), first, first_stamp)?;
@@ -180,7 +186,7 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
     /// The acknowledgement that came along, for the stream in the other direction, and its stamp (ACK-11).
     pub fn carried(&self) -> Option<(Stamp, Acknowledgement)> {
         let bytes = Some(self.buffer.as_ref()).filter(|_| self.carries)?;
-        carry::read(carry::split(bytes).ok()?.1).ok()
+        carry::read(carry::split(bytes).ok()?.1)
     }
 
     /// The buffer given to [`decode`](super::decode).

@@ -5,7 +5,7 @@
 
 pub(crate) mod carry;
 mod control;
-mod data;
+pub(crate) mod data;
 mod header;
 mod index;
 mod open;
@@ -102,7 +102,7 @@ pub fn decode<B: AsRef<[u8]>>(buffer: B) -> Result<(Header, Frame<B>), Fault> {
     let header = Header::decode(bytes)?;
     let frame = match header.kind {
         Kind::Data => {
-            let frame = DataFrame::decode(buffer, &header)?;
+            let frame = DataFrame::decode(buffer, &header, true)?;
             session_of(&header)?;
             return Ok((header, Frame::Data(frame)));
         }
@@ -119,6 +119,12 @@ pub fn decode<B: AsRef<[u8]>>(buffer: B) -> Result<(Header, Frame<B>), Fault> {
         _ => _ = session_of(&header)?,
     }
     Ok((header, frame))
+}
+
+/// Reads a data frame of our own, which may lack its check still; `None` if it is another one.
+pub(crate) fn reread(bytes: &[u8]) -> Option<DataFrame<&[u8]>> {
+    let header = Header::decode(bytes).ok().filter(|header| header.kind == Kind::Data)?;
+    DataFrame::decode(bytes, &header, false).ok()
 }
 
 fn session_of(header: &Header) -> Result<SessionId, Fault> {

@@ -1,8 +1,8 @@
 //! A data frame under construction.
 
 use super::{
-    data::{BODIES, BODY_BYTES, COUNT, FIRST, FLAG_AWAIT, FLAG_SOLICIT, FLAGS, FRAME},
-    header::{self, Header, Kind, put},
+    data::{self, BODIES, BODY_BYTES, COUNT, FIRST, FLAG_AWAIT, FLAG_SOLICIT, FLAGS, FRAME},
+    header::{Header, Kind, put},
     index::{ENTRY, ENTRY_GAP, ENTRY_LENGTH, ENTRY_STAMP, GAP, MORE, REST, STAMP, VOID},
 };
 use crate::{
@@ -236,14 +236,14 @@ impl OpenFrame {
     /// # Panics
     /// When the bodies are longer than 4 GiB, which none that fitted are.
     pub fn seal(self, session: SessionId, frame: FrameNumber, solicit: bool) -> Vec<u8> {
-        self.take_apart(session, frame, solicit).0
+        let mut bytes = self.finish(session, frame, solicit).0;
+        data::seal(&mut bytes);
+        bytes
     }
 
-    /// As [`seal`](Self::seal); returns also the buffer of the index, for the [next one](Self::with_index).
-    ///
-    /// # Panics
-    /// As [`seal`](Self::seal).
-    pub fn take_apart(mut self, session: SessionId, frame: FrameNumber, solicit: bool) -> (Vec<u8>, Vec<u8>) {
+    /// As [`seal`](Self::seal), but for the check, which is not written; returns also the buffer of the index, for the
+    /// [next one](Self::with_index).
+    pub(crate) fn finish(mut self, session: SessionId, frame: FrameNumber, solicit: bool) -> (Vec<u8>, Vec<u8>) {
         let bodies = BODIES..self.bytes.len();
         self.bytes.extend_from_slice(&self.index);
         let bytes = &mut self.bytes;
@@ -254,7 +254,6 @@ impl OpenFrame {
         put(bytes, COUNT, self.count.to_le_bytes());
         let flags = if solicit { FLAG_SOLICIT } else { 0 } | if self.awaits { FLAG_AWAIT } else { 0 };
         put(bytes, FLAGS, flags.to_le_bytes());
-        header::seal(bytes, bodies);
         (self.bytes, self.index)
     }
 

@@ -3,7 +3,7 @@
 use super::{
     Fault, Priority,
     control::{exactly, finish, zero},
-    header::{Kind, put, u16_at, u64_at},
+    header::{self, Kind, put, u16_at, u64_at},
 };
 use crate::{
     lamport::Stamp,
@@ -86,15 +86,17 @@ pub enum EndReason {
 
 impl Acknowledgement {
     /// Length of the frame.
-    pub const LENGTH: usize = 88;
-    const FRAMES: Range<usize> = 24..32;
-    const EARLY: Range<usize> = 32..40;
-    const ANSWERED: Range<usize> = 40..48;
-    const RECEIVED: Range<usize> = 48..56;
-    const DELIVERED: Range<usize> = 56..64;
-    const PROCESSED: Range<usize> = 64..72;
-    const FRAME_CREDIT: Range<usize> = 72..80;
-    const BYTE_CREDIT: Range<usize> = 80..88;
+    pub const LENGTH: usize = header::LENGTH + Self::FIELDS;
+    /// Length of all that stands behind the header, from where the ranges count.
+    pub(super) const FIELDS: usize = 64;
+    const FRAMES: Range<usize> = 0..8;
+    const EARLY: Range<usize> = 8..16;
+    const ANSWERED: Range<usize> = 16..24;
+    const RECEIVED: Range<usize> = 24..32;
+    const DELIVERED: Range<usize> = 32..40;
+    const PROCESSED: Range<usize> = 40..48;
+    const FRAME_CREDIT: Range<usize> = 48..56;
+    const BYTE_CREDIT: Range<usize> = 56..64;
 
     /// Acknowledgements may overtake (POS-9).
     pub const PRIORITY: Priority = Priority::Urgent;
@@ -127,6 +129,14 @@ impl Acknowledgement {
     /// The frame, for the sender's session id, at the receiver's clock.
     pub fn encode(&self, session: SessionId, stamp: Stamp) -> [u8; Self::LENGTH] {
         let mut bytes = [0; Self::LENGTH];
+        bytes[header::LENGTH..].copy_from_slice(&self.fields());
+        finish(&mut bytes, Kind::Acknowledgement, Some(session), stamp);
+        bytes
+    }
+
+    /// What stands behind the header.
+    pub(super) fn fields(&self) -> [u8; Self::FIELDS] {
+        let mut bytes = [0; Self::FIELDS];
         put(&mut bytes, Self::FRAMES, self.frames.get().to_le_bytes());
         put(&mut bytes, Self::EARLY, self.early.to_le_bytes());
         put(&mut bytes, Self::ANSWERED, self.answered.to_le_bytes());
@@ -135,13 +145,17 @@ impl Acknowledgement {
         put(&mut bytes, Self::PROCESSED, self.processed.get().to_le_bytes());
         put(&mut bytes, Self::FRAME_CREDIT, self.frame_credit.to_le_bytes());
         put(&mut bytes, Self::BYTE_CREDIT, self.byte_credit.to_le_bytes());
-        finish(&mut bytes, Kind::Acknowledgement, Some(session), stamp);
         bytes
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         exactly(bytes, Self::LENGTH)?;
-        Ok(Self {
+        bytes.last_chunk().map(Self::of_fields).ok_or(Fault::Length)
+    }
+
+    /// What [`fields`](Self::fields) wrote.
+    pub(super) fn of_fields(bytes: &[u8; Self::FIELDS]) -> Self {
+        Self {
             frames: FrameNumber::new(u64_at(bytes, Self::FRAMES)),
             early: u64_at(bytes, Self::EARLY),
             answered: u64_at(bytes, Self::ANSWERED),
@@ -150,7 +164,7 @@ impl Acknowledgement {
             processed: Number::new(u64_at(bytes, Self::PROCESSED)),
             frame_credit: u64_at(bytes, Self::FRAME_CREDIT),
             byte_credit: u64_at(bytes, Self::BYTE_CREDIT),
-        })
+        }
     }
 }
 

@@ -82,12 +82,16 @@ fn a_delivery_that_is_waited_for_is_told_at_once_and_once() {
         open.await_delivery();
         receive(&mut window, &decode_data(open.seal(session(), FrameNumber::new(1), false))).unwrap();
         deliver(&mut window, 1);
-        assert_eq!(window.due(SHARE, Pace::Reading), None, "{level:?}: the last one is waited for");
+        assert_eq!(
+            window.due(SHARE).and_then(|due| due.at(Pace::Reading)),
+            None,
+            "{level:?}: the last one is waited for"
+        );
         deliver(&mut window, 1);
-        let due = window.due(SHARE, Pace::Reading).expect("both are delivered");
+        let due = window.due(SHARE).and_then(|due| due.at(Pace::Reading)).expect("both are delivered");
         assert_eq!((due.delivered.get(), due.processed.get()), (2, 0));
         window.told(due);
-        assert_eq!(window.due(SHARE, Pace::Reading), None, "{level:?}: it was told");
+        assert_eq!(window.due(SHARE).and_then(|due| due.at(Pace::Reading)), None, "{level:?}: it was told");
     }
 }
 
@@ -97,13 +101,13 @@ fn half_of_the_frames_used_up_is_acknowledged() {
     let mut window = window(Level::Delivered);
     for number in 1..=3 {
         receive(&mut window, &frame(number, number, 1, 1, false)).unwrap();
-        assert_eq!(window.due(SHARE, Pace::Reading), None, "{number} of 8 frames");
+        assert_eq!(window.due(SHARE).and_then(|due| due.at(Pace::Reading)), None, "{number} of 8 frames");
     }
     receive(&mut window, &frame(4, 4, 1, 1, false)).unwrap();
-    let due = window.due(SHARE, Pace::Reading).expect("4 of 8 frames are used up");
+    let due = window.due(SHARE).and_then(|due| due.at(Pace::Reading)).expect("4 of 8 frames are used up");
     assert_eq!((due.received.get(), due.delivered.get()), (4, 0));
     window.told(due);
-    assert_eq!(window.due(SHARE, Pace::Reading), None, "it was told");
+    assert_eq!(window.due(SHARE).and_then(|due| due.at(Pace::Reading)), None, "it was told");
 }
 
 #[proves("ACK-2")]
@@ -111,15 +115,15 @@ fn half_of_the_frames_used_up_is_acknowledged() {
 fn half_of_the_bytes_used_up_or_given_back_is_acknowledged() {
     let mut window = window(Level::Delivered);
     receive(&mut window, &frame(1, 1, 1, 499, false)).unwrap();
-    assert_eq!(window.due(SHARE, Pace::Reading), None);
+    assert_eq!(window.due(SHARE).and_then(|due| due.at(Pace::Reading)), None);
     receive(&mut window, &frame(2, 2, 1, 1, false)).unwrap();
-    let used_up = window.due(SHARE, Pace::Reading).expect("500 of 1000 bytes are used up");
+    let used_up = window.due(SHARE).and_then(|due| due.at(Pace::Reading)).expect("500 of 1000 bytes are used up");
     assert_eq!(used_up.byte_credit, WINDOW, "and none given back");
     window.told(used_up);
     deliver(&mut window, 499);
-    assert_eq!(window.due(SHARE, Pace::Reading), None);
+    assert_eq!(window.due(SHARE).and_then(|due| due.at(Pace::Reading)), None);
     deliver(&mut window, 1);
-    let given_back = window.due(SHARE, Pace::Reading).expect("500 bytes are given back");
+    let given_back = window.due(SHARE).and_then(|due| due.at(Pace::Reading)).expect("500 bytes are given back");
     assert_eq!(given_back.byte_credit, WINDOW + 500);
 }
 
@@ -192,7 +196,7 @@ fn a_question_is_answered_when_its_number_has_come_to_the_level_and_once() {
         let mut window = window(level);
         for (at, (name, step)) in steps.iter().enumerate() {
             step(&mut window);
-            let due = window.due(SHARE, Pace::Reading);
+            let due = window.due(SHARE).and_then(|due| due.at(Pace::Reading));
             assert_eq!(due.is_some(), at == answer, "{level:?}, when {name}");
             if let Some(due) = due {
                 window.told(due);
@@ -202,7 +206,7 @@ fn a_question_is_answered_when_its_number_has_come_to_the_level_and_once() {
     let mut half = window(Level::Delivered);
     receive(&mut half, &frame(1, 1, 2, 1, true)).unwrap();
     deliver(&mut half, 1);
-    assert_eq!(half.due(SHARE, Pace::Reading), None, "the last record of the frame counts");
+    assert_eq!(half.due(SHARE).and_then(|due| due.at(Pace::Reading)), None, "the last record of the frame counts");
 }
 
 #[proves("ACK-4")]
@@ -266,7 +270,7 @@ fn with_manual_processing_the_answer_waits_for_the_word_of_the_application() {
     assert_eq!(net.ended(0), None);
     net.receiver.core.process_all();
     assert!(net.receiver.core.wants_transmit());
-    let answer = net.inbound(0).unwrap().window().due(SHARE, Pace::Idle).unwrap();
+    let answer = net.inbound(0).unwrap().window().due(SHARE).and_then(|due| due.at(Pace::Idle)).unwrap();
     assert_eq!(answer.processed.get(), 2);
 }
 

@@ -134,9 +134,9 @@ fn a_frame_before_its_time_is_reported_if_it_is_one_of_the_next_64() {
     let mut window = four_received();
     window.told(Acknowledgement { frame_credit: 200, ..window.current(1) });
     for (frame, early) in [(4, 0b1), (6, 0b101), (67, 1 << 63 | 0b101)] {
-        assert_eq!(window.due(200, Pace::Reading), None);
+        assert_eq!(window.due(200).and_then(|due| due.at(Pace::Reading)), None);
         assert_eq!(arrive(&mut window, frame, frame + 2, &[b"x"]), Ok(Verdict::Early), "{frame}");
-        let report = window.due(200, Pace::Reading).expect("it is reported at once");
+        let report = window.due(200).and_then(|due| due.at(Pace::Reading)).expect("it is reported at once");
         assert_eq!((report.frames.get(), report.early, report.received.get()), (2, early, 4));
         let named: Vec<_> = report.early_frames().map(FrameNumber::get).collect();
         assert_eq!(named, [4, 6, 67].into_iter().filter(|named| *named <= frame).collect::<Vec<_>>());
