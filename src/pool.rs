@@ -29,7 +29,7 @@ impl From<Vec<u8>> for FrameBuffer {
 pub(crate) struct Buffer(Arc<Vec<u8>>);
 
 impl Buffer {
-    fn new(bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self(Arc::new(bytes))
     }
 

@@ -6,7 +6,7 @@ use crate::{
     link::{Link, Outbox, retry},
     pool::{FrameBuffer, Pool},
     reports::Reports,
-    sync::{Arc, Lender, Upkeep},
+    sync::{Arc, AtomicBool, Lender, Ordering, Upkeep},
 };
 use lamq_protocol::{
     Endpoint, Number, SessionId,
@@ -30,6 +30,7 @@ mod answer;
 mod beacon;
 mod driver;
 mod handout;
+mod inlet;
 mod looks;
 mod mailbox;
 mod notice;
@@ -77,6 +78,10 @@ pub(crate) struct State {
     /// Whether the inbox was looked into.
     served: bool,
     pub(crate) looks: Looks,
+    /// Whether whoever slept found something that is rare.
+    rare: Arc<AtomicBool>,
+    /// Whether whoever steps sleeps when it finds nothing.
+    is_waiting: bool,
     /// Credit that was asked for and that no call waits for, and how long yet.
     wants: BTreeMap<SessionId, (u64, Deadline)>,
     /// Sessions that go on with the next receiver.
@@ -152,6 +157,8 @@ impl State {
             progressed: false,
             served: false,
             looks: Looks::default(),
+            rare: poller.rare(),
+            is_waiting: false,
             wants: BTreeMap::new(),
             seekers: BTreeMap::new(),
             held: BTreeSet::new(),
@@ -191,7 +198,13 @@ impl State {
     pub(crate) fn look(&mut self) -> bool {
         let (came, drained) = self.read(false);
         let found = came && self.core.has_message();
-        let happened = (self.looks.is_due(found) && self.look_around()) | self.seek();
+        // Who sleeps on what is rare too sees by itself whether there is any.
+        let sleeps = self.is_waiting && !came && !self.rare.load(Ordering::Relaxed);
+        let is_due = self.looks.is_due(found, sleeps);
+        if is_due {
+            self.rare.store(false, Ordering::Relaxed);
+        }
+        let happened = (is_due && self.look_around()) | self.seek();
         self.progressed |= came || happened;
         self.ask_again();
         self.end_idle_wants();
@@ -315,13 +328,14 @@ impl State {
     fn read_inbox(&mut self, orphan: Option<usize>, all: bool) -> (bool, bool) {
         let mut came = false;
         for _ in 0..FRAMES_PER_STEP {
+            let mailbox = orphan.map_or(&self.mailbox, |place| &self.orphans[place].mailbox);
             // Acknowledgements of what we send must not wait behind messages that nobody reads. Credit bounds what is held.
-            if !all && self.core.has_event() && !(if came { self.core.awaits_answer() } else { self.core.sends() }) {
+            let goes_on = || if came { self.core.awaits_answer() } else { self.core.sends() || mailbox.has_ahead() };
+            if !all && self.core.has_event() && !goes_on() {
                 return (came, false);
             }
             let mut buffer = self.pool.take();
-            let mailbox = orphan.map_or(&mut self.mailbox, |place| &mut self.orphans[place].mailbox);
-            match mailbox.inbox.try_recv(buffer.bytes_mut()) {
+            match mailbox.try_recv(&mut buffer) {
                 Ok(Some(length)) => {
                     came = true;
                     let frame = self.pool.share(buffer, length);

@@ -136,8 +136,7 @@ impl<'a> Select<'a> {
                 return None;
             }
             // CAL-11: each was looked at, and what comes from now on makes its descriptor readable.
-            let count = self.descriptors.len();
-            sleep_on(&mut self.descriptors, count, &self.spin, deadline);
+            sleep_on(&mut self.descriptors, &self.spin, deadline);
             for (entry, descriptor) in self.receivers.iter_mut().zip(&self.descriptors) {
                 entry.rang = descriptor.any().unwrap_or(true);
             }

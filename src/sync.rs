@@ -31,6 +31,11 @@ mod imp {
         }
     }
 
+    /// Gives a lock up, to whoever waits for it if somebody does.
+    pub(crate) fn unlock_fairly<T>(guard: MutexGuard<'_, T>) {
+        MutexGuard::unlock_fair(guard);
+    }
+
     /// A condition variable.
     #[derive(Debug, Default)]
     pub(crate) struct Condvar(parking_lot::Condvar);
@@ -86,6 +91,11 @@ mod imp {
         }
     }
 
+    /// See the other one.
+    pub(crate) fn unlock_fairly<T>(guard: MutexGuard<'_, T>) {
+        drop(guard);
+    }
+
     impl<T: Default> Default for Mutex<T> {
         fn default() -> Self {
             Self::new(T::default())
@@ -123,4 +133,4 @@ mod imp {
     }
 }
 
-pub(crate) use imp::{Condvar, Mutex};
+pub(crate) use imp::{Condvar, Mutex, unlock_fairly};

@@ -64,6 +64,8 @@ pub struct Endpoint<B> {
     /// Sessions that want more credit than their window, first come, first served (LRG-2).
     asking: VecDeque<SessionId>,
     frames_seen: u64,
+    /// Each session's part of the inbox, when something was last transmitted.
+    share: u64,
     /// How many streams there have been.
     streams: u32,
     /// The application has asked for a message and not got one since (RDV-1).
@@ -88,6 +90,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             handed: VecDeque::new(),
             asking: VecDeque::new(),
             frames_seen: 0,
+            share: 0,
             streams: 0,
             hungry: false,
             counters: Aside::default(),
@@ -242,7 +245,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     }
 
     /// One session's part of the inbox, of so many (CRD-3).
-    fn share(&self, sessions: u64) -> u64 {
+    fn share_of(&self, sessions: u64) -> u64 {
         if self.settings.rendezvous {
             u64::from(self.hungry) // RDV-1
         } else {
@@ -253,7 +256,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// On what terms a further session is received.
     fn terms(&self) -> Terms {
         let Settings { window, max_message, rendezvous, .. } = self.settings;
-        let frame_credit = self.share(self.active_sessions() + 1);
+        let frame_credit = self.share_of(self.active_sessions() + 1);
         Terms { frame_credit, byte_credit: window, max_message, rendezvous }
     }
 

@@ -233,6 +233,11 @@ impl SendWindow {
         true
     }
 
+    /// Whether [`transmit`](Self::transmit) has something to offer.
+    pub(crate) fn has_output(&self) -> bool {
+        self.asks || self.flight.has_output(self.known.frame_credit)
+    }
+
     /// Offers the first frame that waits, with an acknowledgement of what comes from the other side. Returns whether it has left.
     pub(crate) fn transmit_with(
         &mut self,

@@ -67,6 +67,11 @@ impl Driver {
         if self.generation.check().is_err() { None } else { self.handout.take(one_more) }
     }
 
+    /// Whether to ask for what has been read before is worth a call, if another is made should there be nothing.
+    pub(crate) fn has_event(&self) -> bool {
+        self.shared.poller.has_event()
+    }
+
     /// Accepts a message that can be staged, and returns its number; `None` if the endpoint is to be asked, and in a forked child.
     #[inline]
     pub(crate) fn stage(&self, session: SessionId, body: &[u8]) -> Option<Number> {
@@ -103,7 +108,9 @@ impl Driver {
         self.generation.check()?;
         let step = |state: &mut State| {
             state.settle();
+            state.is_waiting = deadline != Deadline::Now;
             let result = step(state);
+            state.is_waiting = false;
             if result.is_none() {
                 // ACK-12: it may be a call for which the application lets its answer wait.
                 state.core.expect_no_answer();

@@ -1,6 +1,6 @@
 //! What a step need not look at, because the one before has.
 
-/// How many steps in a row need not look at what is rare, because they find messages.
+/// How many steps in a row need not look at what is rare.
 const MOST: u32 = 16;
 
 /// What steps have found of late.
@@ -14,11 +14,11 @@ pub(crate) struct Looks {
 
 impl Looks {
     /// A step has read the inbox, and found a message or not. Returns whether it is to look at what is rare too: whoever finds a message goes
-    /// on at once, and the rest can wait for a few of them. When somebody comes or goes it cannot: a death is told before the life of a sender
-    /// that came after it.
-    pub(super) fn is_due(&mut self, found: bool) -> bool {
+    /// on at once, and the rest can wait for a few of them; whoever finds none and `sleeps` wakes up for it. When somebody comes or goes it
+    /// cannot wait: a death is told before the life of a sender that came after it.
+    pub(super) fn is_due(&mut self, found: bool, sleeps: bool) -> bool {
         self.found |= found;
-        self.since = if found && self.since < MOST { self.since + 1 } else { 0 };
+        self.since = if (found || sleeps) && self.since < MOST { self.since + 1 } else { 0 };
         self.since == 0
     }
 
@@ -35,18 +35,20 @@ mod tests {
     #[test]
     fn what_is_rare_is_looked_at_when_nothing_is_found_and_after_a_few_finds() {
         let mut looks = Looks::default();
-        assert!(looks.is_due(false) && looks.is_due(false));
-        let finds = (0..MOST).filter(|_| looks.is_due(true)).count();
+        assert!(looks.is_due(false, false) && looks.is_due(false, false));
+        let finds = (0..MOST).filter(|_| looks.is_due(true, false)).count();
         assert_eq!(finds, 0);
-        assert!(looks.is_due(true) && !looks.is_due(true) && looks.is_due(false));
+        assert!(looks.is_due(true, false) && !looks.is_due(true, false) && looks.is_due(false, false));
+        let sleeps = (0..=MOST).filter(|_| looks.is_due(false, true)).count();
+        assert_eq!(sleeps, 1, "no call is so short that nobody ever looks");
     }
 
     #[test]
     fn only_the_first_answer_to_what_was_found_need_not_look() {
         let mut looks = Looks::default();
         assert!(!looks.take_found());
-        looks.is_due(true);
-        looks.is_due(false);
+        looks.is_due(true, false);
+        looks.is_due(false, false);
         assert!(looks.take_found() && !looks.take_found());
     }
 }

@@ -1,10 +1,12 @@
 //! The inbox of an endpoint, as long as it has it: a sender that goes on with another receiver gets a new one.
 
+use super::inlet::Inlet;
 use crate::{
     error::BindError,
     fork::Private,
     link::{Geometry, Inbox, Link, Owner, duplicate_above, process_id},
     name::QueueName,
+    pool::Buffer,
     sync::Arc,
 };
 use std::{
@@ -15,7 +17,7 @@ use std::{
 /// An inbox, its name, and what to sleep on.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    pub(super) inbox: Box<dyn Inbox>,
+    inlet: Arc<Inlet>,
     descriptor: Arc<Private>,
     name: QueueName,
     is_named: bool,
@@ -26,7 +28,8 @@ impl Mailbox {
         loop {
             match Private::open(|| inbox.readable().try_clone_to_owned()) {
                 Ok(descriptor) => {
-                    return Ok(Self { inbox, descriptor: Arc::new(descriptor), name, is_named: true });
+                    let (inlet, descriptor) = (Arc::new(Inlet::new(inbox)), Arc::new(descriptor));
+                    return Ok(Self { inlet, descriptor, name, is_named: true });
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(BindError::system(&name, source)),
@@ -57,7 +60,7 @@ impl Mailbox {
 
     /// Removes the name; frames still come from those who have the inbox open.
     pub(crate) fn unlink(&mut self) -> io::Result<()> {
-        self.inbox.unlink()?;
+        self.inlet.with_inbox(|inbox| inbox.unlink())?;
         self.is_named = false;
         Ok(())
     }
@@ -72,7 +75,27 @@ impl Mailbox {
     }
 
     pub(crate) fn geometry(&self) -> Geometry {
-        self.inbox.geometry()
+        self.inlet.with_inbox(|inbox| inbox.geometry())
+    }
+
+    /// Takes the next frame, in `buffer`, or another one instead of it. Never waits.
+    pub(super) fn try_recv(&self, buffer: &mut Buffer) -> io::Result<Option<usize>> {
+        self.inlet.try_recv(buffer)
+    }
+
+    /// See [`Inlet::has_ahead`].
+    pub(super) fn has_ahead(&self) -> bool {
+        self.inlet.has_ahead()
+    }
+
+    /// Uses the inbox.
+    pub(super) fn with_inbox<R>(&self, action: impl FnOnce(&mut dyn Inbox) -> R) -> R {
+        self.inlet.with_inbox(action)
+    }
+
+    /// For whoever looks for frames without the lock of the endpoint.
+    pub(super) fn inlet(&self) -> Arc<Inlet> {
+        Arc::clone(&self.inlet)
     }
 
     /// Readable while there are frames; stays the same for those who sleep on it when the endpoint gets another inbox.

@@ -115,7 +115,7 @@ impl Notices {
 impl State {
     /// The name of the inbox is to be there as long as the endpoint has not removed it (POS-13).
     pub(crate) fn keep_name(&mut self) {
-        if self.mailbox.inbox.watchable().is_none() {
+        if !self.mailbox.with_inbox(|inbox| inbox.watchable().is_some()) {
             return;
         }
         self.notices.begin_round();
@@ -151,10 +151,10 @@ impl State {
     fn arm(&mut self) {
         let notices = &mut self.notices;
         let had_none = notices.inotify.is_none();
-        if notices.is_name_unwatched()
-            && let Some(queue) = self.mailbox.inbox.watchable()
-        {
-            notices.own = notices.watch(&self.epoll, queue, AddWatchFlags::IN_ATTRIB);
+        if notices.is_name_unwatched() {
+            notices.own = self.mailbox.with_inbox(|inbox| {
+                inbox.watchable().and_then(|queue| notices.watch(&self.epoll, queue, AddWatchFlags::IN_ATTRIB))
+            });
         }
         for session in std::mem::take(&mut notices.blind) {
             let queue = self.peers.get(&session).and_then(|peer| peer.destination().watchable());

@@ -32,7 +32,7 @@ impl State {
     pub(super) fn recover_name(&mut self) -> bool {
         // What is closed gives its name up, also if it could not remove it.
         let is_wanted = self.part != Part::Closed && self.mailbox.is_named();
-        let is_lost = is_wanted && self.mailbox.inbox.is_lost().unwrap_or(false);
+        let is_lost = is_wanted && self.mailbox.with_inbox(|inbox| inbox.is_lost()).unwrap_or(false);
         if !is_lost {
             self.next_name = None;
             return false;

@@ -30,6 +30,9 @@ impl Patience {
 impl State {
     /// Asks again where no answer has come for a while.
     pub(super) fn ask_again(&mut self) {
+        if !self.link.is_lossy() {
+            return;
+        }
         self.renew_patience();
         let mut asked = Vec::new();
         for (session, patience) in &mut self.patience {

@@ -1,12 +1,12 @@
 //! What the threads of an endpoint sleep on: its inbox, and one epoll with everything rare.
 
-use super::{State, beacon::Beacon, spin::Spin};
+use super::{State, beacon::Beacon, inlet::Inlet, spin::Spin};
 use crate::{
     clock::Deadline,
     fork::Private,
     link::retry,
     reports::Reports,
-    sync::{Arc, OnceLock, Upkeep, World},
+    sync::{Arc, AtomicBool, OnceLock, Ordering, Upkeep, World},
 };
 use nix::{
     errno::Errno,
@@ -30,6 +30,10 @@ pub(super) struct Poller {
     evict: EventFd,
     tick: Duration,
     spin: Spin,
+    /// Whether something is in memory that can be handed out: a hint.
+    has_event: AtomicBool,
+    /// Whether whoever slept found something that is rare.
+    rare: Arc<AtomicBool>,
     /// Lit when it is first asked for: until then it costs nothing.
     beacon: OnceLock<Beacon>,
     reports: Reports,
@@ -41,6 +45,7 @@ pub(super) struct Plan {
     again: Deadline,
     /// The inbox as it is now: a sender that goes on with another receiver gets a new one.
     inbox: Arc<Private>,
+    inlet: Arc<Inlet>,
 }
 
 /// When a call of the system failed for want of memory, say: how long until it is tried again.
@@ -74,6 +79,8 @@ impl Poller {
             evict,
             tick,
             spin: Spin::new(spin),
+            has_event: AtomicBool::new(false),
+            rare: Arc::new(AtomicBool::new(true)),
             beacon: OnceLock::new(),
             reports: Reports::default(),
         })
@@ -81,6 +88,15 @@ impl Poller {
 
     pub(super) fn epoll(&self) -> Arc<Epoll> {
         Arc::clone(&self.epoll)
+    }
+
+    /// Whether something is in memory that can be handed out, unless another thread is about to change that.
+    pub(super) fn has_event(&self) -> bool {
+        self.has_event.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn rare(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.rare)
     }
 
     pub(super) fn reports(&self) -> Reports {
@@ -108,17 +124,15 @@ impl Poller {
     }
 }
 
-/// Looks for a while, most often at the first `busy` ones, then sleeps until one of them is readable. A signal ends the sleep early, and whoever sleeps looks again.
-pub(crate) fn sleep_on(fds: &mut [PollFd<'_>], busy: usize, spin: &Spin, deadline: Deadline) {
-    let mut looks = 0_u32;
-    let look = || {
-        looks = looks.wrapping_add(1);
-        let first = if looks.is_multiple_of(LOOKS) { fds.len() } else { busy };
-        poll(&mut fds[..first], PollTimeout::ZERO) != Ok(0)
-    };
-    if !spin.finds(deadline, look) {
+/// Looks for a while, then sleeps until one of them is readable. A signal ends the sleep early, and whoever sleeps looks again.
+pub(crate) fn sleep_on(fds: &mut [PollFd<'_>], spin: &Spin, deadline: Deadline) {
+    if !spin.finds(deadline, || look_at(fds)) {
         sleep_at_once(fds, deadline);
     }
+}
+
+fn look_at(fds: &mut [PollFd<'_>]) -> bool {
+    poll(fds, PollTimeout::ZERO) != Ok(0)
 }
 
 fn sleep_at_once(fds: &mut [PollFd<'_>], deadline: Deadline) {
@@ -142,7 +156,7 @@ impl World<State> for Poller {
         let again = state.next_look().min(retry.unwrap_or(Deadline::Never));
         let inbox = state.mailbox.descriptor();
         state.planned = Some((again, Arc::clone(&inbox)));
-        Plan { again, inbox }
+        Plan { again, inbox, inlet: state.mailbox.inlet() }
     }
 
     fn is_outdated(&self, state: &mut State) -> bool {
@@ -155,10 +169,22 @@ impl World<State> for Poller {
         std::mem::take(&mut state.progressed)
     }
 
-    fn sleep(&self, Plan { again, inbox }: Plan, deadline: Deadline) {
+    fn sleep(&self, Plan { again, inbox, inlet }: Plan, deadline: Deadline) {
         self.tell();
-        // What comes comes to the inbox, as a rule, and to look at one takes half the time.
-        sleep_on(&mut [readable(&*inbox), readable(&self.epoll.0)], 1, &self.spin, deadline.min(again));
+        let mut fds = [readable(&*inbox), readable(&self.epoll.0)];
+        let until = deadline.min(again);
+        let mut looks = 0_u32;
+        // What comes comes to the inbox, as a rule, and to take it is one call where to see and to take it are two.
+        let look = || {
+            looks = looks.wrapping_add(1);
+            if looks.is_multiple_of(LOOKS) { look_at(&mut fds) } else { inlet.look_ahead() }
+        };
+        if !self.spin.finds(until, look) && !inlet.has_ahead() {
+            sleep_at_once(&mut fds, until);
+        }
+        if fds[1].any() != Some(false) || again.has_passed() {
+            self.rare.store(true, Ordering::Relaxed);
+        }
     }
 
     fn interrupt(&self) {
@@ -170,6 +196,7 @@ impl World<State> for Poller {
     }
 
     fn show(&self, state: &State) {
+        self.has_event.store(state.core.has_event(), Ordering::Relaxed);
         if let Some(beacon) = self.beacon.get() {
             beacon.show(state);
         }
@@ -195,7 +222,7 @@ impl World<State> for Poller {
         self.tick
     }
 
-    fn watch(&self, Plan { again, inbox }: Plan) {
+    fn watch(&self, Plan { again, inbox, .. }: Plan) {
         self.tell();
         sleep_at_once(&mut [readable(&*inbox), readable(&self.epoll.0), readable(&self.evict)], again);
     }

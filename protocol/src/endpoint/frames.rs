@@ -44,7 +44,11 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let known = match frame {
             Frame::Data(data) => {
                 self.handle_carried(session, &data);
-                self.handle_data(session, data)
+                if self.handle_data(session, data) {
+                    self.touch_if_urgent(session);
+                    return None;
+                }
+                false
             }
             Frame::Close(close) => self.handle_close(session, header.stamp, close),
             Frame::Welcome(welcome) => self.handle_reply(session, header.stamp, Reply::Welcome(welcome)),
@@ -67,7 +71,9 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     fn handle_carried(&mut self, session: SessionId, data: &DataFrame<B>) {
         let Some((stamp, acknowledgement)) = data.carried() else { return };
         if self.handle_reply(session, stamp, Reply::Acknowledgement(acknowledgement)) {
-            self.touch(session); // whatever the frame itself is worth: the direction that it is of may have ended (DPX-3)
+            // Whatever the frame itself is worth: the direction that it is of may have ended (DPX-3).
+            self.touched.insert(session);
+            self.fresh |= self.outbound.get(&session).is_some_and(Outbound::has_output);
         } else {
             self.counters.unknown_session += 1; // FRM-2
         }

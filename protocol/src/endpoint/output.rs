@@ -16,7 +16,8 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn transmit(&mut self, idle: bool, link: &mut dyn FnMut(SessionId, Priority, &[u8]) -> bool) -> Vec<SessionId> {
         let mut blocked = Vec::new();
         self.grant_large();
-        let share = if self.inbound.is_empty() { 0 } else { self.share(self.active_sessions()) };
+        let share = if self.inbound.is_empty() { 0 } else { self.share_of(self.active_sessions()) };
+        self.share = share;
         self.fresh = false;
         let mut touched = std::mem::take(&mut self.touched);
         touched.retain(|session| {
@@ -77,6 +78,15 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
                 *fresh = true;
             }
         }
+    }
+
+    /// A frame of this session came, or was read to its end. Most often that makes nothing due, and a transmit would cost more than to
+    /// know it.
+    pub(super) fn touch_if_urgent(&mut self, session: SessionId) {
+        self.touched.insert(session);
+        let Some(incoming) = self.inbound.get(&session) else { return };
+        let pace = || pace(session, incoming, &self.handed, false);
+        self.fresh = self.fresh || incoming.session.is_urgent(self.share, pace());
     }
 
     /// The link of this session has room again.

@@ -45,15 +45,18 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
                     let buffer = frame.buffer().clone();
                     if done {
                         self.ready.pop_front();
-                        self.touch(session);
                     }
-                    if let Some(event) = self.hand_out(session, item, buffer, done) {
-                        if let Event::Message { session, number, .. } = event
-                            && auto_process
-                        {
-                            self.hand(session, number, number);
-                        }
-                        return Some(event);
+                    let event = self.hand_out(session, item, buffer, done);
+                    if let Some(Event::Message { session, number, .. }) = event
+                        && auto_process
+                    {
+                        self.hand(session, number, number);
+                    }
+                    if done {
+                        self.touch_if_urgent(session);
+                    }
+                    if event.is_some() {
+                        return event;
                     }
                 }
                 Ready::Joined(session) => {

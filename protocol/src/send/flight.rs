@@ -114,6 +114,11 @@ impl Flight {
         true
     }
 
+    /// Whether a frame is to be transmitted, or transmitted again, and may be.
+    pub(super) fn has_output(&self, frame_credit: u64) -> bool {
+        !self.lost.is_empty() || self.has_sendable(frame_credit)
+    }
+
     /// Whether a frame waits that was not transmitted yet, and may be (CRD-1).
     fn has_sendable(&self, frame_credit: u64) -> bool {
         let next = self.frames.len() - self.waiting;

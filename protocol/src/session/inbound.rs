@@ -274,6 +274,11 @@ impl Inbound {
         (self.is_heard() && !is_done).then_some(Due { pace: Pace::Answering, ..due })
     }
 
+    /// Whether something is to be said at this pace, short of [`Pace::Idle`].
+    pub(crate) fn is_urgent(&self, share: u64, pace: Pace) -> bool {
+        !self.can_be_carried() || self.window.is_urgent(share, pace)
+    }
+
     /// Whether the sender still takes acknowledgements.
     pub fn is_heard(&self) -> bool {
         match self.state {

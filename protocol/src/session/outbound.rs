@@ -350,6 +350,11 @@ impl Outbound {
         }
     }
 
+    /// Whether a [`transmit`](Self::transmit) may have something to offer.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.is_open() || self.window.has_output()
+    }
+
     /// Offers the first frame that waits with this acknowledgement behind it, if the session is open, the frame may leave now, and there is
     /// room for that; the two are put together in `buffer`. Returns whether it has left.
     pub(crate) fn transmit_with(

@@ -1,0 +1,108 @@
+//! Where frames come in: whoever spins takes the next one without the lock of the endpoint, and a call of the system less.
+
+use crate::{
+    link::Inbox,
+    pool::Buffer,
+    sync::{AtomicBool, Mutex, Ordering, unlock_fairly},
+};
+use std::io;
+
+/// An inbox, and the frame that was taken out of it ahead, which is the next for whoever reads. Its lock is the last that is taken.
+#[derive(Debug)]
+pub(super) struct Inlet {
+    inner: Mutex<Inner>,
+    /// A hint that costs less than the lock.
+    has_ahead: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    inbox: Box<dyn Inbox>,
+    ahead: Option<(Buffer, usize)>,
+    spare: Option<Buffer>,
+}
+
+impl Inlet {
+    pub(super) fn new(inbox: Box<dyn Inbox>) -> Self {
+        Self { inner: Mutex::new(Inner { inbox, ahead: None, spare: None }), has_ahead: AtomicBool::new(false) }
+    }
+
+    /// Takes the next frame, in `buffer`, or another one instead of it. Never waits.
+    pub(super) fn try_recv(&self, buffer: &mut Buffer) -> io::Result<Option<usize>> {
+        let mut inner = self.inner.lock();
+        if let Some((ahead, length)) = inner.ahead.take() {
+            self.has_ahead.store(false, Ordering::Relaxed);
+            inner.spare = Some(std::mem::replace(buffer, ahead));
+            return Ok(Some(length));
+        }
+        inner.inbox.try_recv(buffer.bytes_mut())
+    }
+
+    /// Takes the next frame ahead, if there is one. Returns whether there is something to read, be it an error. The very next step must read
+    /// it: nobody who sleeps elsewhere can see it.
+    pub(super) fn look_ahead(&self) -> bool {
+        let mut inner = self.inner.lock();
+        let found = inner.look_ahead();
+        if inner.ahead.is_some() {
+            self.has_ahead.store(true, Ordering::Relaxed);
+        }
+        unlock_fairly(inner); // we are back in a moment, before whoever waits would wake up
+        found
+    }
+
+    /// Whether a frame was taken that nobody has read.
+    pub(super) fn has_ahead(&self) -> bool {
+        self.has_ahead.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn with_inbox<R>(&self, action: impl FnOnce(&mut dyn Inbox) -> R) -> R {
+        action(&mut *self.inner.lock().inbox)
+    }
+}
+
+impl Inner {
+    fn look_ahead(&mut self) -> bool {
+        if self.ahead.is_some() {
+            return true;
+        }
+        let mut buffer = self.spare.take().unwrap_or_else(|| Buffer::new(vec![0; self.inbox.geometry().frame_size]));
+        match self.inbox.try_recv(buffer.bytes_mut()) {
+            Ok(Some(length)) => {
+                self.ahead = Some((buffer, length));
+                true
+            }
+            nothing => {
+                self.spare = Some(buffer);
+                nothing.is_err()
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(lamq_loom)))]
+mod tests {
+    use super::*;
+    use crate::link::{Geometry, Link, Memory, Owner};
+    use lamq_protocol::{Epoch, wire::Priority};
+
+    #[test]
+    fn what_is_taken_ahead_comes_first_and_once() {
+        let (space, name) = (Memory::new(), "/inlet".try_into().expect("a name"));
+        let owner = Owner::new(1, Epoch::new(1).expect("not 0"));
+        let inbox = space.bind(&name, owner, Geometry { slots: 10, frame_size: 512 }).expect("it is free");
+        let inlet = Inlet::new(inbox);
+        assert!(!inlet.look_ahead() && !inlet.has_ahead());
+        let mut outbox = space.open(&name).expect("it is there");
+        for frame in [b"one", b"two"] {
+            assert!(outbox.try_send(Priority::Ordered, frame).expect("it lives"));
+        }
+        assert!(inlet.look_ahead() && inlet.look_ahead() && inlet.has_ahead());
+        let mut buffer = Buffer::new(vec![0; 512]);
+        let mut next = || {
+            let length = inlet.try_recv(&mut buffer).expect("it lives")?;
+            Some(buffer.bytes_mut()[..length].to_vec())
+        };
+        assert_eq!([next(), next(), next()], [Some(b"one".to_vec()), Some(b"two".to_vec()), None]);
+        assert!(!inlet.has_ahead());
+    }
+}
