@@ -6,7 +6,7 @@ use crate::{
     link::{Link, Outbox, retry},
     pool::{FrameBuffer, Pool},
     reports::Reports,
-    sync::{Arc, AtomicBool, Lender, Ordering, Upkeep},
+    sync::{Arc, Lender, Upkeep},
 };
 use lamq_protocol::{
     Endpoint, Number, SessionId,
@@ -78,10 +78,6 @@ pub(crate) struct State {
     /// Whether the inbox was looked into.
     served: bool,
     pub(crate) looks: Looks,
-    /// Whether whoever slept found something that is rare.
-    rare: Arc<AtomicBool>,
-    /// Whether whoever steps sleeps when it finds nothing.
-    is_waiting: bool,
     /// Credit that was asked for and that no call waits for, and how long yet.
     wants: BTreeMap<SessionId, (u64, Deadline)>,
     /// Sessions that go on with the next receiver.
@@ -156,9 +152,7 @@ impl State {
             staged: Vec::new(),
             progressed: false,
             served: false,
-            looks: Looks::default(),
-            rare: poller.rare(),
-            is_waiting: false,
+            looks: Looks::new(poller.rare()),
             wants: BTreeMap::new(),
             seekers: BTreeMap::new(),
             held: BTreeSet::new(),
@@ -198,13 +192,7 @@ impl State {
     pub(crate) fn look(&mut self) -> bool {
         let (came, drained) = self.read(false);
         let found = came && self.core.has_message();
-        // Who sleeps on what is rare too sees by itself whether there is any.
-        let sleeps = self.is_waiting && !came && !self.rare.load(Ordering::Relaxed);
-        let is_due = self.looks.is_due(found, sleeps);
-        if is_due {
-            self.rare.store(false, Ordering::Relaxed);
-        }
-        let happened = (is_due && self.look_around()) | self.seek();
+        let happened = (self.looks.is_due(came, found) && self.look_around()) | self.seek();
         self.progressed |= came || happened;
         self.ask_again();
         self.end_idle_wants();

@@ -108,9 +108,9 @@ impl Driver {
         self.generation.check()?;
         let step = |state: &mut State| {
             state.settle();
-            state.is_waiting = deadline != Deadline::Now;
+            state.looks.is_before_sleep = deadline != Deadline::Now;
             let result = step(state);
-            state.is_waiting = false;
+            state.looks.is_before_sleep = false;
             if result.is_none() {
                 // ACK-12: it may be a call for which the application lets its answer wait.
                 state.core.expect_no_answer();

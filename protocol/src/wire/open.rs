@@ -236,13 +236,20 @@ impl OpenFrame {
     /// # Panics
     /// When the bodies are longer than 4 GiB, which none that fitted are.
     pub fn seal(self, session: SessionId, frame: FrameNumber, solicit: bool) -> Vec<u8> {
-        let mut bytes = self.finish(session, frame, solicit).0;
-        data::seal(&mut bytes);
-        bytes
+        self.take_apart(session, frame, solicit).0
     }
 
-    /// As [`seal`](Self::seal), but for the check, which is not written; returns also the buffer of the index, for the
-    /// [next one](Self::with_index).
+    /// As [`seal`](Self::seal); returns also the buffer of the index, for the [next one](Self::with_index).
+    ///
+    /// # Panics
+    /// As [`seal`](Self::seal).
+    pub fn take_apart(self, session: SessionId, frame: FrameNumber, solicit: bool) -> (Vec<u8>, Vec<u8>) {
+        let (mut bytes, index) = self.finish(session, frame, solicit);
+        data::seal(&mut bytes);
+        (bytes, index)
+    }
+
+    /// As [`take_apart`](Self::take_apart), but for the check, which is not written.
     pub(crate) fn finish(mut self, session: SessionId, frame: FrameNumber, solicit: bool) -> (Vec<u8>, Vec<u8>) {
         let bodies = BODIES..self.bytes.len();
         self.bytes.extend_from_slice(&self.index);
