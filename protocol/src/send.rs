@@ -197,7 +197,10 @@ impl SendWindow {
 
     /// Closes the staged frame (DAT-6); `solicit` asks for its acknowledgement (ACK-4).
     pub fn seal(&mut self, solicit: bool) {
-        if let (Some(session), Some(open)) = (self.session, self.open.take()) {
+        // The look before is not for nothing: what is taken is copied, be it there or not.
+        if let Some(session) = self.session.filter(|_| self.open.is_some())
+            && let Some(open) = self.open.take()
+        {
             let (last, whole) = (open.last(), open.last_whole());
             let (bytes, index) = open.finish(session, self.flight.next(), solicit);
             self.flight.reuse_index(index);
@@ -261,9 +264,11 @@ impl SendWindow {
     /// # Errors
     /// [`EndReason::Acknowledgement`] when it is impossible (ACK-6).
     pub fn acknowledge(&mut self, new: &Acknowledgement) -> Result<bool, EndReason> {
-        let pairs = || new.rising().into_iter().zip(self.known.rising());
-        let rises = pairs().any(|(new, known)| new > known);
-        let falls = pairs().any(|(new, known)| new < known);
+        let (mut rises, mut falls) = (false, false);
+        for (new, known) in new.rising().into_iter().zip(self.known.rising()) {
+            rises |= new > known;
+            falls |= new < known;
+        }
         let ordered = new.processed <= new.delivered && new.delivered <= new.received;
         let taken = self.flight.transmitted_frames();
         let invented = new.frames > taken
