@@ -234,7 +234,7 @@ fn take(state: &mut State, ask: Ask) -> Option<Event> {
 fn seen(event: endpoint::Event<FrameBuffer>) -> Event {
     match event {
         endpoint::Event::Message { session, peer, number, stamp, may_repeat, frame, body } => {
-            Event::Message(Message { frame, body, number, stamp, peer, session, may_repeat })
+            Event::Message(Message { bytes: frame.into_bytes(), body, number, stamp, peer, session, may_repeat })
         }
         endpoint::Event::Gap { peer, first, last } => Event::Gap { peer, first: first.get(), last: last.get() },
         endpoint::Event::Joined { peer } => Event::Joined(peer),

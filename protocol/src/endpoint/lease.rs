@@ -57,6 +57,11 @@ impl<B: AsRef<[u8]>> Lease<B> {
         Some(record)
     }
 
+    /// How many may be handed out yet, at most.
+    pub const fn left(&self) -> u16 {
+        self.left
+    }
+
     /// The session they came in.
     pub const fn session(&self) -> SessionId {
         self.session
