@@ -50,12 +50,14 @@ impl Generation {
         Ok(Self::now())
     }
 
+    #[inline]
     fn now() -> Self {
         Self(FORKS.load(Ordering::Relaxed))
     }
 
     /// # Errors
     /// This is a child of that process, or a child of a child.
+    #[inline]
     pub(crate) fn check(self) -> Result<(), Forked> {
         if self == Self::now() { Ok(()) } else { Err(Forked) }
     }

@@ -19,6 +19,7 @@ impl Stamp {
 
     /// The stamp after this one.
     #[must_use]
+    #[inline]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
@@ -52,6 +53,7 @@ impl Clock {
     }
 
     /// A message is handed to the application (LAM-2): returns the time of that event.
+    #[inline]
     pub fn deliver(&mut self, stamp: Stamp) -> Stamp {
         self.now = self.now.max(stamp).next();
         self.now

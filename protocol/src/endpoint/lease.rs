@@ -63,11 +63,13 @@ impl<B: AsRef<[u8]>> Lease<B> {
     }
 
     /// The session they came in.
+    #[inline]
     pub const fn session(&self) -> SessionId {
         self.session
     }
 
     /// Who sent them.
+    #[inline]
     pub const fn peer(&self) -> Peer {
         self.peer
     }
@@ -78,6 +80,7 @@ impl<B: AsRef<[u8]>> Lease<B> {
     }
 
     /// Whether an earlier incarnation of us may have been handed a message too (RSM-2).
+    #[inline]
     pub fn may_repeat(&self, record: &Record) -> bool {
         record.number <= self.exposed
     }
