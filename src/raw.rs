@@ -46,8 +46,8 @@ pub(crate) fn blank(descriptor: RawFd) {
     }
 }
 
-/// A lock that is held for a moment only, some dozens of nanoseconds as a rule: whoever holds it takes no other lock and never waits. So it
-/// costs one atomic operation that reads and writes, where one whose waiters are to be woken takes two. Not poisoned by a panic.
+/// A lock that is held for a moment only, some dozens of nanoseconds as a rule: whoever holds it waits for nothing, but perhaps for memory.
+/// So it costs one atomic operation that reads and writes, where one whose waiters are to be woken takes two. Not poisoned by a panic.
 pub(crate) struct Brief<T> {
     is_taken: AtomicBool,
     value: Cell<T>,
