@@ -1,13 +1,9 @@
 //! Forked children: they notice that they are one, and lose the inboxes of their parent (SPEC.md, section 22).
-//!
-//! The one file with `unsafe` code.
-#![allow(unsafe_code)]
 
 use crate::{
-    clock,
+    clock, raw,
     sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
 };
-use nix::libc;
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
@@ -47,23 +43,21 @@ impl Generation {
     /// Of this process, which from now on notices when it is forked.
     pub(crate) fn watched() -> io::Result<Self> {
         if !IS_WATCHED.load(Ordering::Acquire) {
-            // SAFETY: the handlers have the type that is wanted, and are there as long as the process. `in_child` does only what may be done
-            // between a fork and an exec (see there). That two threads may come here at once only makes them run twice.
-            let failure = unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
-            if failure != 0 {
-                return Err(io::Error::from_raw_os_error(failure));
-            }
+            // That two threads may come here at once only makes the handlers run twice.
+            raw::watch_forks(before_fork, after_fork, in_child)?;
             IS_WATCHED.store(true, Ordering::Release);
         }
         Ok(Self::now())
     }
 
+    #[inline]
     fn now() -> Self {
         Self(FORKS.load(Ordering::Relaxed))
     }
 
     /// # Errors
     /// This is a child of that process, or a child of a child.
+    #[inline]
     pub(crate) fn check(self) -> Result<(), Forked> {
         if self == Self::now() { Ok(()) } else { Err(Forked) }
     }
@@ -205,30 +199,6 @@ extern "C" fn in_child() {
     for (index, word) in PRIVATE.iter().enumerate() {
         let held = word.swap(0, Ordering::Relaxed);
         let numbers = (0..bits).filter(|bit| held >> bit & 1 == 1).map(|bit| index * bits + bit);
-        numbers.filter_map(|number| RawFd::try_from(number).ok()).for_each(blank);
-    }
-}
-
-/// Puts a descriptor that leads nowhere into the place of another, which it thereby closes (FRK-2). The place stays taken, so that whoever
-/// owns it, and closes it later, closes nobody else's; unless the system has not even room for a blank.
-fn blank(descriptor: RawFd) {
-    // SAFETY: `eventfd`, `dup3` and `close` take no memory of ours, and are safe in a signal handler. The descriptor is open and owned by
-    // this library, else its bit would not be set; it stays open under its number. The blank itself is nobody else's.
-    unsafe {
-        let mut blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-        if blank < 0 {
-            // There is no room for one more. The lowest number that is free is taken next; if that is another one than this, so be it:
-            // what matters is the lock.
-            libc::close(descriptor);
-            blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-        }
-        if blank < 0 || blank == descriptor {
-            return;
-        }
-        if libc::dup3(blank, descriptor, libc::O_CLOEXEC) < 0 {
-            // The process may have fewer by now than when that one was opened. So nobody will be given its number.
-            libc::close(descriptor);
-        }
-        libc::close(blank);
+        numbers.filter_map(|number| RawFd::try_from(number).ok()).for_each(raw::blank); // FRK-2
     }
 }

@@ -66,6 +66,7 @@ mod name;
 mod pool;
 mod pump;
 mod random;
+mod raw;
 mod receiver;
 mod reports;
 mod select;

@@ -1,6 +1,6 @@
 //! What a receiver gets.
 
-use crate::pool::FrameBuffer;
+use crate::raw::Counted;
 use lamq_protocol::{
     Number, SessionId, Stamp, StreamId,
     session::{Departure, Peer},
@@ -15,7 +15,8 @@ use std::{
 /// It shares the buffer of the frame it came in. To keep a few messages of many for long, copy them (`to_vec()`).
 #[derive(Clone)]
 pub struct Message {
-    pub(crate) frame: FrameBuffer,
+    /// The buffer of its frame.
+    pub(crate) bytes: Counted<Vec<u8>>,
     pub(crate) body: Range<usize>,
     pub(crate) number: Number,
     pub(crate) stamp: Stamp,
@@ -69,12 +70,14 @@ impl Message {
 
 impl Deref for Message {
     type Target = [u8];
+    #[inline]
     fn deref(&self) -> &[u8] {
-        &self.frame.as_ref()[self.body.clone()]
+        &self.bytes[self.body.clone()]
     }
 }
 
 impl AsRef<[u8]> for Message {
+    #[inline]
     fn as_ref(&self) -> &[u8] {
         self
     }

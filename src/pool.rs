@@ -1,16 +1,30 @@
 //! Buffers of received frames, shared by the messages in them and used again when the last of these is dropped.
 
-use crate::sync::Arc;
+use crate::raw::{Counted, Prepaid};
 use std::collections::VecDeque;
 
 /// A received frame; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct FrameBuffer {
-    bytes: Arc<Vec<u8>>,
+    bytes: Counted<Vec<u8>>,
     length: usize,
 }
 
+impl FrameBuffer {
+    /// Makes that many of those who share it, to be taken one by one.
+    pub(crate) fn prepay(&self, count: u16) -> Prepaid<Vec<u8>> {
+        self.bytes.prepay(count)
+    }
+
+    /// The buffer it lies in, at whose beginning.
+    #[inline]
+    pub(crate) fn into_bytes(self) -> Counted<Vec<u8>> {
+        self.bytes
+    }
+}
+
 impl AsRef<[u8]> for FrameBuffer {
+    #[inline]
     fn as_ref(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
@@ -20,22 +34,22 @@ impl AsRef<[u8]> for FrameBuffer {
 impl From<Vec<u8>> for FrameBuffer {
     fn from(bytes: Vec<u8>) -> Self {
         let length = bytes.len();
-        Self { bytes: Arc::new(bytes), length }
+        Self { bytes: Counted::new(bytes), length }
     }
 }
 
 /// A buffer that nobody else has. The count of those who share it stays with it, so that to share it again takes no memory.
 #[derive(Debug)]
-pub(crate) struct Buffer(Arc<Vec<u8>>);
+pub(crate) struct Buffer(Counted<Vec<u8>>);
 
 impl Buffer {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(bytes))
+        Self(Counted::new(bytes))
     }
 
     /// To be written to.
     pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
-        Arc::get_mut(&mut self.0).expect("nobody else has it")
+        self.0.get_mut().expect("nobody else has it")
     }
 }
 
@@ -52,7 +66,7 @@ pub(crate) struct Pool {
 
 /// Buffers that were handed out, oldest first.
 #[derive(Debug, Default)]
-struct Lent(VecDeque<Arc<Vec<u8>>>);
+struct Lent(VecDeque<Counted<Vec<u8>>>);
 
 /// How many handed-out buffers are remembered for another use.
 const REMEMBERED: usize = 32;
@@ -69,7 +83,7 @@ impl Lent {
         if self.0.len() == REMEMBERED {
             self.0.pop_front();
         }
-        self.0.push_back(Arc::clone(&bytes));
+        self.0.push_back(bytes.clone());
         FrameBuffer { bytes, length }
     }
 
@@ -78,7 +92,7 @@ impl Lent {
         // The oldest comes back first, as a rule; the application may also keep some for ever.
         for _ in 0..self.0.len().min(2) {
             let mut bytes = self.0.pop_front()?;
-            if bytes.capacity() <= largest && Arc::get_mut(&mut bytes).is_some() {
+            if bytes.capacity() <= largest && bytes.get_mut().is_some() {
                 return Some(Buffer(bytes));
             }
             self.0.push_back(bytes);

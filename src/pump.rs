@@ -8,9 +8,10 @@ use crate::{
     reports::Reports,
     sync::{Arc, Lender, Upkeep},
 };
+use handout::Laid;
 use lamq_protocol::{
     Endpoint, Number, SessionId,
-    endpoint::{Arrival, Lease, Settings},
+    endpoint::{Arrival, Settings},
     send::Stage,
     session::Outbound,
 };
@@ -90,7 +91,7 @@ pub(crate) struct State {
     next_answer: Deadline,
     answer_wait: Duration,
     pub(crate) reports: Reports,
-    handout: Lender<Lease<FrameBuffer>>,
+    handout: Lender<Laid>,
     staging: Lender<(SessionId, Stage)>,
     /// When to try again to have the name that somebody took away.
     next_name: Option<Deadline>,

@@ -77,22 +77,24 @@ impl Receiver {
     ///
     /// # Errors
     /// [`RecvError`] with [`ReceiverBuilder::end_with_last_sender`], and after [`close`](Self::close).
+    #[inline]
     pub fn recv(&self) -> Result<Message, RecvError> {
-        if let Some(message) = self.driver.take(false) {
-            return Ok(message);
+        match self.driver.take(false) {
+            Some(message) => Ok(message),
+            None => self.ask_within(None, Ask::Next).map_err(|_| RecvError),
         }
-        self.ask_within(None, Ask::Next).map_err(|_| RecvError)
     }
 
     /// The next message if there is one (CAL-4).
     ///
     /// # Errors
     /// [`TryRecvError`].
+    #[inline]
     pub fn try_recv(&self) -> Result<Message, TryRecvError> {
-        if let Some(message) = self.driver.take(false) {
-            return Ok(message);
+        match self.driver.take(false) {
+            Some(message) => Ok(message),
+            None => Ok(self.ask_within(Some(Duration::ZERO), Ask::Next)?),
         }
-        Ok(self.ask_within(Some(Duration::ZERO), Ask::Next)?)
     }
 
     /// The next message; waits no longer than `timeout` (CAL-1).
@@ -171,6 +173,8 @@ impl Receiver {
         self.ask_within(timeout, Ask::Next)
     }
 
+    /// What the endpoint has, or gets: most messages are taken without it.
+    #[cold]
     fn ask_within(&self, timeout: Option<Duration>, ask: Ask) -> Result<Message, RecvTimeoutError> {
         if let Some(message) = self.message_now(ask) {
             return Ok(message);
@@ -241,7 +245,7 @@ fn take(state: &mut State, ask: Ask) -> Option<Event> {
 fn seen(event: endpoint::Event<FrameBuffer>) -> Event {
     match event {
         endpoint::Event::Message { session, peer, number, stamp, may_repeat, frame, body } => {
-            Event::Message(Message { frame, body, number, stamp, peer, session, may_repeat })
+            Event::Message(Message { bytes: frame.into_bytes(), body, number, stamp, peer, session, may_repeat })
         }
         endpoint::Event::Gap { peer, first, last } => Event::Gap { peer, first: first.get(), last: last.get() },
         endpoint::Event::Joined { peer } => Event::Joined(peer),

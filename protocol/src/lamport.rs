@@ -19,6 +19,7 @@ impl Stamp {
 
     /// The stamp after this one.
     #[must_use]
+    #[inline]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
@@ -52,9 +53,16 @@ impl Clock {
     }
 
     /// A message is handed to the application (LAM-2): returns the time of that event.
+    #[inline]
     pub fn deliver(&mut self, stamp: Stamp) -> Stamp {
         self.now = self.now.max(stamp).next();
         self.now
+    }
+
+    /// So many messages are handed to the application, as if each were [delivered](Self::deliver). Their stamps rise, so that none leads
+    /// further than the last one, which `follows` comes after.
+    pub fn deliver_run(&mut self, count: u64, follows: Stamp) {
+        self.now = Stamp(self.now.0.saturating_add(count)).max(follows);
     }
 
     /// A frame that is no event of the application was accepted (LAM-3).
@@ -84,6 +92,26 @@ mod tests {
         assert_eq!(clock.now(), Stamp::new(12), "never backwards");
         clock.witness(Stamp::new(40));
         assert_eq!(clock.tick(), Stamp::new(41));
+    }
+
+    #[proves("LAM-2")]
+    #[test]
+    fn a_run_of_messages_is_delivered_as_each_of_them_would_be() {
+        let runs: [&[u64]; 6] = [&[], &[3], &[10, 11, 12], &[1, 2, 30], &[5, 40, 41], &[u64::MAX - 1, u64::MAX]];
+        for now in [0, 4, 9, 28, 29, 30, u64::MAX] {
+            for run in runs {
+                let mut one_by_one = Clock { now: Stamp::new(now) };
+                let mut at_once = one_by_one.clone();
+                for stamp in run {
+                    one_by_one.deliver(Stamp::new(*stamp));
+                }
+                at_once.deliver_run(
+                    run.len() as u64,
+                    run.last().map_or(Stamp::default(), |last| Stamp::new(*last).next()),
+                );
+                assert_eq!(at_once, one_by_one, "{run:?} from {now}");
+            }
+        }
     }
 
     #[test]

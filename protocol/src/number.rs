@@ -16,18 +16,21 @@ impl Number {
     }
 
     /// The bare value.
+    #[inline]
     pub const fn get(self) -> u64 {
         self.0
     }
 
     /// The number after this one. 2^64 messages take centuries; the counter saturates rather than wraps.
     #[must_use]
+    #[inline]
     pub const fn next(self) -> Self {
         self.after(1)
     }
 
     /// The number `count` after this one.
     #[must_use]
+    #[inline]
     pub const fn after(self, count: u64) -> Self {
         Self(self.0.saturating_add(count))
     }

@@ -1,21 +1,34 @@
 //! Messages that lie ready for the receiving application, so that most of its calls need not enter the endpoint.
 
 use super::State;
-use crate::{message::Message, pool::FrameBuffer, sync::Loan};
+use crate::{
+    message::Message,
+    pool::FrameBuffer,
+    raw::{Counted, Prepaid},
+    sync::Loan,
+};
 use lamq_protocol::endpoint::Lease;
 
 /// What lies ready, if anything does.
-pub(crate) type Handout = Loan<Lease<FrameBuffer>>;
+pub(crate) type Handout = Loan<Laid>;
+
+/// The next messages of a frame.
+#[derive(Debug)]
+pub(crate) struct Laid {
+    lease: Lease<FrameBuffer>,
+    /// For each message one that shares the frame's buffer, so that to take it needs no atomic operation.
+    shares: Prepaid<Vec<u8>>,
+}
 
 impl Handout {
     /// The next message; `None` if the endpoint is to be asked. `one_more`: beside those that the application has (ACK-10).
     #[inline]
     pub(crate) fn take(&self, one_more: bool) -> Option<Message> {
-        self.make_use(|lease| {
+        self.make_use(|Laid { lease, shares }| {
             let record = lease.next_message(one_more)?;
             Some(Message {
                 may_repeat: lease.may_repeat(&record),
-                frame: lease.frame().clone(),
+                bytes: shares.take().unwrap_or_else(|| share(lease)),
                 body: record.body,
                 number: record.number,
                 stamp: record.stamp,
@@ -26,19 +39,27 @@ impl Handout {
     }
 }
 
+/// A lease hands out no more than it said; but what it does must not be lost.
+#[cold]
+fn share(lease: &Lease<FrameBuffer>) -> Counted<Vec<u8>> {
+    debug_assert!(false, "more messages than were paid for");
+    lease.frame().clone().into_bytes()
+}
+
 impl State {
     /// Lays out what can be taken without us. The next step takes the rest back ([`settle`](Self::settle)), be it that of a call or of
     /// the keeper, which is at work as long as something lies there: so senders hear soon of what was taken (CAL-6).
     pub(crate) fn lay_out(&mut self) {
         if let Some(lease) = self.core.lease() {
-            self.handout.lend(lease);
+            let shares = lease.frame().prepay(lease.left());
+            self.handout.lend(Laid { lease, shares });
         }
     }
 
     /// Takes back what was laid out, before anything else is done.
     pub(super) fn settle(&mut self) {
         self.take_stage_back();
-        if let Some(lease) = self.handout.take_back() {
+        if let Some(Laid { lease, .. }) = self.handout.take_back() {
             self.core.settle(lease);
         }
     }

@@ -1,18 +1,19 @@
 //! What the owner of a state lends to threads that do not have the state's lock.
 
-use super::{Arc, AtomicBool, Mutex, Ordering};
+use super::{Arc, AtomicBool, Ordering};
+use crate::raw::Brief;
 
 /// A place for what is lent. Its lock is held for a moment only, and whoever holds it takes no other.
 #[derive(Debug)]
 pub(crate) struct Loan<T> {
-    lent: Mutex<Option<T>>,
+    lent: Brief<Option<T>>,
     /// Whether there may be something: a hint that costs less than the lock.
     open: AtomicBool,
 }
 
 impl<T> Default for Loan<T> {
     fn default() -> Self {
-        Self { lent: Mutex::new(None), open: AtomicBool::new(false) }
+        Self { lent: Brief::new(None), open: AtomicBool::new(false) }
     }
 }
 
@@ -23,26 +24,30 @@ impl<T> Loan<T> {
         if !self.open.load(Ordering::Relaxed) {
             return None;
         }
-        let mut lent = self.lent.lock();
-        let result = lent.as_mut().and_then(action);
-        if result.is_none() {
-            self.open.store(false, Ordering::Relaxed);
-        }
-        result
+        self.lent.with(|lent| {
+            let result = lent.as_mut().and_then(action);
+            if result.is_none() {
+                self.open.store(false, Ordering::Relaxed);
+            }
+            result
+        })
     }
 
     /// Lends something.
     pub(crate) fn lend(&self, thing: T) {
-        let mut lent = self.lent.lock();
-        *lent = Some(thing);
-        self.open.store(true, Ordering::Relaxed);
+        let before = self.lent.with(|lent| {
+            self.open.store(true, Ordering::Relaxed);
+            lent.replace(thing)
+        });
+        drop(before); // nothing, or it takes its time without the lock
     }
 
     /// Takes it back. From then on nobody uses it.
     pub(crate) fn take_back(&self) -> Option<T> {
-        let mut lent = self.lent.lock();
-        self.open.store(false, Ordering::Relaxed);
-        lent.take()
+        self.lent.with(|lent| {
+            self.open.store(false, Ordering::Relaxed);
+            lent.take()
+        })
     }
 }
 

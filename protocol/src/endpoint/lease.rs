@@ -2,10 +2,9 @@
 
 use super::{Endpoint, incoming::Ready};
 use crate::{
-    lamport::Clock,
     number::{Number, SessionId},
     session::Peer,
-    wire::{DataFrame, Record, RecordCursor},
+    wire::{DataFrame, Record, RecordCursor, Run},
 };
 
 /// The next messages of one frame, to be handed out without asking the endpoint for each. It must be settled
@@ -17,19 +16,16 @@ pub struct Lease<B> {
     peer: Peer,
     exposed: Number,
     frame: DataFrame<B>,
+    /// Before the first of them, and before the next. Little else is noted for each: what this says is told when they are settled.
+    start: RecordCursor,
     cursor: RecordCursor,
     /// How many may be handed out yet.
     left: u16,
-    clock: Clock,
-    handed: u64,
-    bytes: u64,
-    /// The last message that was handed out, and the first one with which the application is not done.
-    last: Number,
+    /// The first message that was handed out, and the first one with which the application is not done.
+    first: Number,
     unprocessed: Number,
     /// Whether the application is done with what it got before all of these.
     passed: bool,
-    /// Whether it is done with some of these.
-    passed_some: bool,
 }
 
 impl<B: AsRef<[u8]>> Lease<B> {
@@ -44,25 +40,29 @@ impl<B: AsRef<[u8]>> Lease<B> {
             self.left = 0; // a gap is not only to be counted
             return None;
         };
-        if !one_more || self.handed == 0 {
-            self.unprocessed = record.number;
+        if self.first == Number::NONE {
+            (self.first, self.unprocessed) = (record.number, record.number);
         }
-        self.passed |= !one_more;
-        self.passed_some |= !one_more && self.handed > 0;
+        if !one_more {
+            (self.unprocessed, self.passed) = (record.number, true);
+        }
         self.left -= 1;
-        self.handed += 1;
-        self.bytes += record.body.len() as u64;
-        self.last = record.number;
-        self.clock.deliver(record.stamp);
         Some(record)
     }
 
+    /// How many may be handed out yet, at most.
+    pub const fn left(&self) -> u16 {
+        self.left
+    }
+
     /// The session they came in.
+    #[inline]
     pub const fn session(&self) -> SessionId {
         self.session
     }
 
     /// Who sent them.
+    #[inline]
     pub const fn peer(&self) -> Peer {
         self.peer
     }
@@ -73,6 +73,7 @@ impl<B: AsRef<[u8]>> Lease<B> {
     }
 
     /// Whether an earlier incarnation of us may have been handed a message too (RSM-2).
+    #[inline]
     pub fn may_repeat(&self, record: &Record) -> bool {
         record.number <= self.exposed
     }
@@ -98,39 +99,38 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             peer: inbound.peer(),
             exposed: inbound.exposed(),
             frame: frame.clone(),
+            start: cursor.clone(),
             cursor: cursor.clone(),
             left,
-            clock: self.clock.clone(),
-            handed: 0,
-            bytes: 0,
-            last: Number::NONE,
+            first: Number::NONE,
             unprocessed: Number::NONE,
             passed: false,
-            passed_some: false,
         })
     }
 
     /// Takes a lease back: what was handed out of it is delivered, and what the application is done with is processed.
     pub fn settle(&mut self, lease: Lease<B>) {
-        if lease.handed == 0 {
+        if lease.first == Number::NONE {
             return;
         }
+        let Run { messages, bytes, last, follows } = lease.start.run_to(&lease.cursor);
         let Some(Ready::Frame(session, _, cursor)) = self.ready.front_mut() else { return };
         debug_assert!(*session == lease.session, "the endpoint was used while a lease was out");
         *cursor = lease.cursor;
         if lease.passed {
             self.pass();
         }
-        self.hand(lease.session, lease.unprocessed, lease.last);
+        self.hand(lease.session, lease.unprocessed, last);
         let Some(incoming) = self.inbound.get_mut(&lease.session) else { return };
         let window = incoming.session.window_mut();
-        window.deliver_run(lease.unprocessed, lease.last, lease.handed, lease.bytes);
-        if lease.passed_some && window.owes_answer() {
+        window.deliver_run(lease.unprocessed, last, messages, bytes);
+        let passed_some = lease.unprocessed > lease.first;
+        if passed_some && window.owes_answer() {
             self.touch(lease.session);
         }
-        self.clock = lease.clock;
+        self.clock.deliver_run(messages, follows);
         self.touched.insert(lease.session); // CAL-6: when there is time for it
-        self.counters.delivered += lease.handed;
+        self.counters.delivered += messages;
         self.hungry = false;
     }
 }

@@ -88,6 +88,31 @@ pub(crate) fn seal(bytes: &mut [u8]) {
     header::seal(bytes, BODIES..bodies_end);
 }
 
+/// What lies between two cursors, if that is nothing but whole messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// How many messages.
+    pub messages: u64,
+    /// How many bytes they have together.
+    pub bytes: u64,
+    /// The number of the last one.
+    pub last: Number,
+    /// The stamp after that of the last one.
+    pub follows: Stamp,
+}
+
+impl RecordCursor {
+    /// From here to `end`, which is not the same, by [`DataFrame::next_message`].
+    pub(crate) fn run_to(&self, end: &Self) -> Run {
+        Run {
+            messages: u64::from(end.taken - self.taken),
+            bytes: (end.body - self.body) as u64,
+            last: end.number.before(),
+            follows: end.stamp,
+        }
+    }
+}
+
 impl<B: AsRef<[u8]>> DataFrame<B> {
     /// Verifies the whole framing (DAT-1), so that reading records can no longer fail, and the check if there is one.
     pub(super) fn decode(buffer: B, header: &Header, is_sealed: bool) -> Result<Self, Fault> {

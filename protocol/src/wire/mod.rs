@@ -12,7 +12,7 @@ mod open;
 mod progress;
 
 pub use control::{Back, Greeting, Refusal, RefusalReason, Terms, Welcome};
-pub use data::{DataFrame, Item, Record, RecordCursor};
+pub use data::{DataFrame, Item, Record, RecordCursor, Run};
 pub use header::{Header, Kind, VERSION, VERSION_ANY};
 pub use open::{MAX_RECORDS, OpenFrame, Shape, record_limit};
 pub use progress::{Acknowledgement, Ask, Close, EARLY_FRAMES, EndReason};

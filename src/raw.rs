@@ -1,0 +1,258 @@
+//! The one file with `unsafe` code: what has no safe interface, or costs too much by one.
+#![allow(unsafe_code)]
+
+use crate::sync::{
+    Ordering,
+    checked::{AtomicBool, AtomicUsize, Cell, await_others, fence, looks_set},
+};
+use nix::libc;
+use std::{fmt, io, marker::PhantomData, ops::Deref, os::fd::RawFd, process, ptr::NonNull};
+
+#[cfg(all(test, lamq_loom))]
+mod loom_tests;
+#[cfg(all(test, not(lamq_loom)))]
+mod tests;
+
+/// Has the C library call these before each fork of this process, and after it in the parent and in the child; once more for each call.
+/// The last may do only what may be done in a signal handler: other threads may have been anywhere.
+pub(crate) fn watch_forks(before: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) -> io::Result<()> {
+    // SAFETY: the handlers have the type that is wanted, and are there as long as the process: this library is linked into the program, or
+    // into a shared object that takes its handlers along when it is unloaded.
+    let failure = unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) };
+    if failure == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(failure)) }
+}
+
+/// Puts a descriptor that leads nowhere into the place of another one, which this library owns, and which it thereby closes. The place stays
+/// taken, so that whoever closes it later closes nobody else's; unless the system has not even room for a blank.
+pub(crate) fn blank(descriptor: RawFd) {
+    // SAFETY: `eventfd`, `dup3` and `close` take no memory of ours, and are safe in a signal handler. The descriptor is open and owned by
+    // this library, as the caller knows; it stays open under its number. The blank itself is nobody else's.
+    unsafe {
+        let mut blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+        if blank < 0 {
+            // There is no room for one more. The lowest number that is free is taken next; if that is another one than this, so be it:
+            // what matters is the lock.
+            libc::close(descriptor);
+            blank = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+        }
+        if blank < 0 || blank == descriptor {
+            return;
+        }
+        if libc::dup3(blank, descriptor, libc::O_CLOEXEC) < 0 {
+            // The process may have fewer by now than when that one was opened. So nobody will be given its number.
+            libc::close(descriptor);
+        }
+        libc::close(blank);
+    }
+}
+
+/// A lock that is held for a moment only, some dozens of nanoseconds as a rule: whoever holds it waits for nothing, but perhaps for memory.
+/// So it costs one atomic operation that reads and writes, where one whose waiters are to be woken takes two. Not poisoned by a panic.
+pub(crate) struct Brief<T> {
+    is_taken: AtomicBool,
+    value: Cell<T>,
+}
+
+// SAFETY: only whoever holds the lock has access to the value, by a reference that is unique, and may move it out: so it must be `Send`.
+unsafe impl<T: Send> Sync for Brief<T> {}
+
+/// While this is there, the lock is held.
+struct Held<'a>(&'a AtomicBool);
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // What was done with the value comes before what the next one does with it. Nobody else stores anything while the lock is held.
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl<T> Brief<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { is_taken: AtomicBool::new(false), value: Cell::new(value) }
+    }
+
+    /// Does something with the value, while nobody else does.
+    #[inline]
+    pub(crate) fn with<R>(&self, action: impl FnOnce(&mut T) -> R) -> R {
+        if !self.take() {
+            self.take_later();
+        }
+        let _held = Held(&self.is_taken);
+        self.value.with_mut(|value| {
+            // SAFETY: the pointer is that of the cell, so it is valid. The lock was free when we took it, and is not given back before `_held`
+            // is dropped, after `action` or while it panics: so this is the only reference. What `action` returns cannot contain it.
+            action(unsafe { &mut *value })
+        })
+    }
+
+    #[inline]
+    fn take(&self) -> bool {
+        self.is_taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    #[cold]
+    fn take_later(&self) {
+        let mut tries = 0;
+        while looks_set(&self.is_taken) || !self.take() {
+            await_others(tries);
+            tries = tries.saturating_add(1);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Brief<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Brief").finish_non_exhaustive()
+    }
+}
+
+/// What those who share a value have in common.
+struct Block<T> {
+    references: AtomicUsize,
+    value: T,
+}
+
+/// A value that is shared, as by `Arc`; but references can be paid for in advance, many by one atomic operation ([`prepay`](Self::prepay)).
+pub(crate) struct Counted<T> {
+    /// Made by a `Box`, which is there as long as one of its `references` is.
+    block: NonNull<Block<T>>,
+    owns: PhantomData<Block<T>>,
+}
+
+// SAFETY: whoever has a reference shares the value (`Sync`), and the last one drops it, or may change it, wherever it is then (`Send`).
+unsafe impl<T: Send + Sync> Send for Counted<T> {}
+// SAFETY: by a shared one others come to have references of their own; see above.
+unsafe impl<T: Send + Sync> Sync for Counted<T> {}
+
+/// The most references there may be. One more ends the process: there is room for as many again until it has ended.
+const MOST: usize = isize::MAX as usize;
+
+impl<T> Counted<T> {
+    pub(crate) fn new(value: T) -> Self {
+        let block = Box::new(Block { references: AtomicUsize::new(1), value });
+        Self { block: NonNull::from(Box::leak(block)), owns: PhantomData }
+    }
+
+    #[inline]
+    fn block(&self) -> &Block<T> {
+        // SAFETY: we are one of the references, so the block is there as long as we are. That it is changed takes `get_mut`, see there.
+        unsafe { self.block.as_ref() }
+    }
+
+    #[inline]
+    fn add(&self, count: usize) {
+        // Relaxed, as in `Arc`: whoever adds has one, and another thread gets the new ones in some way that orders them.
+        if self.block().references.fetch_add(count, Ordering::Relaxed) > MOST {
+            process::abort();
+        }
+    }
+
+    /// Makes that many references, to be handed out one by one.
+    pub(crate) fn prepay(&self, count: u16) -> Prepaid<T> {
+        let left = usize::from(count);
+        self.add(left);
+        Prepaid { block: self.block, left, owns: PhantomData }
+    }
+
+    /// To change the value; `None` while there are others who share it, or will.
+    pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
+        // What the others did with it, before they gave their references back, comes before what is done now.
+        if self.block().references.load(Ordering::Acquire) != 1 {
+            return None;
+        }
+        // SAFETY: ours is the only reference, and is borrowed as long as what we return: nobody can make another one of it.
+        Some(unsafe { &mut (*self.block.as_ptr()).value })
+    }
+}
+
+impl<T> Clone for Counted<T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        self.add(1);
+        Self { block: self.block, owns: PhantomData }
+    }
+}
+
+impl<T> Deref for Counted<T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.block().value
+    }
+}
+
+impl<T> Drop for Counted<T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: it is one reference, and is not used any more.
+        unsafe { give_back(self.block, 1) }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Counted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// References to a value that are counted already. Those that are not handed out are given back together.
+pub(crate) struct Prepaid<T> {
+    /// There as long as one is left.
+    block: NonNull<Block<T>>,
+    left: usize,
+    owns: PhantomData<Block<T>>,
+}
+
+// SAFETY: it is as good as `left` of them.
+unsafe impl<T: Send + Sync> Send for Prepaid<T> {}
+// SAFETY: a shared one can do nothing.
+unsafe impl<T: Send + Sync> Sync for Prepaid<T> {}
+
+impl<T> Prepaid<T> {
+    /// One of them, if any is left.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Counted<T>> {
+        self.left = self.left.checked_sub(1)?;
+        Some(Counted { block: self.block, owns: PhantomData })
+    }
+}
+
+impl<T> Drop for Prepaid<T> {
+    fn drop(&mut self) {
+        if self.left > 0 {
+            // SAFETY: that many were counted and not handed out, and will not be.
+            unsafe { give_back(self.block, self.left) }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Prepaid<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepaid").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// Gives references back; the last one takes the value along.
+///
+/// # Safety
+/// They are the caller's, and it does not use them again.
+#[inline]
+unsafe fn give_back<T>(block: NonNull<Block<T>>, count: usize) {
+    // SAFETY: the block is there, as our references are. Nothing of it is touched once they are given back, unless they were the last.
+    let before = unsafe { (*block.as_ptr()).references.fetch_sub(count, Ordering::Release) };
+    if before == count {
+        // SAFETY: there are no others, and nobody can make any.
+        unsafe { free(block) }
+    }
+}
+
+/// # Safety
+/// There are no references any more.
+#[cold]
+unsafe fn free<T>(block: NonNull<Block<T>>) {
+    // What others did with the value, before they gave their references back, comes before its end.
+    fence(Ordering::Acquire);
+    // SAFETY: it was made by a `Box`, and nobody else knows of it.
+    drop(unsafe { Box::from_raw(block.as_ptr()) });
+}
