@@ -3,7 +3,7 @@
 use crate::{
     lamport::{Clock, Stamp},
     number::{Level, Number, SessionId},
-    wire::{Acknowledgement, Ask, Close, EndReason, OpenFrame, Shape, Terms, carry},
+    wire::{Acknowledgement, Close, EndReason, OpenFrame, Shape, Terms},
 };
 use flight::{Flight, Kept};
 use long::Unfinished;
@@ -13,6 +13,7 @@ mod backlog;
 mod credit;
 mod flight;
 mod long;
+mod output;
 mod stage;
 mod types;
 
@@ -215,47 +216,6 @@ impl SendWindow {
         let close = Close { last: self.accepted, reason: EndReason::Finished, frame: self.flight.next() };
         self.flight.add(Kept::new(close.encode(session, stamp), self.accepted, self.accepted, true));
         true
-    }
-
-    /// Offers the frames that wait to `link`, in order, until it takes no more, then a question if one is to be asked. Returns
-    /// whether all has left that may.
-    pub fn transmit(&mut self, stamp: Stamp, link: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        if !self.flight.transmit(self.known.frame_credit, link) {
-            return false;
-        }
-        if let Some(session) = self.session.filter(|_| self.asks) {
-            let Spent { wanted, given_back, .. } = self.spent;
-            let ask = Ask { question: self.question + 1, bytes: wanted, given_back };
-            if !link(&ask.encode(session, stamp)) {
-                return false;
-            }
-            self.asks = false;
-            self.question = ask.question;
-            self.asked_after = self.flight.transmissions();
-        }
-        true
-    }
-
-    /// Whether [`transmit`](Self::transmit) has something to offer.
-    pub(crate) fn has_output(&self) -> bool {
-        self.asks || self.flight.has_output(self.known.frame_credit)
-    }
-
-    /// Offers the first frame that waits, with an acknowledgement of what comes from the other side. Returns whether it has left.
-    pub(crate) fn transmit_with(
-        &mut self,
-        acknowledgement: &Acknowledgement,
-        stamp: Stamp,
-        buffer: &mut Vec<u8>,
-        link: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> bool {
-        let (credit, limit) = (self.known.frame_credit, self.settings.frame_size);
-        self.flight.transmit_next(credit, false, &mut |frame| {
-            carry::can(frame, limit) && {
-                carry::load(frame, acknowledgement, stamp, buffer);
-                link(buffer)
-            }
-        })
     }
 
     /// Takes an acknowledgement: releases frames, raises credit, finds what was lost. Returns whether it brought anything new
