@@ -1,7 +1,7 @@
 //! What an application calls, on a link in memory: the calls of the system are the kernel's part.
 
 use crate::{counted_part, frames::BODY};
-use lamq::{Receiver, Sender, link::Memory};
+use lamq::{Event, Receiver, Sender, link::Memory};
 use std::{hint::black_box, time::Duration};
 
 /// How many messages fill a frame of [`FRAME_SIZE`].
@@ -16,6 +16,9 @@ const FRAME_SIZE: usize = 48 + 119 * (4 + BODY.len());
 const MESSAGES: u64 = 1 + 5 * IN_A_FRAME;
 
 const ROUNDS: u64 = 20;
+
+/// Of round trips.
+const TRIPS: u64 = 1000;
 
 /// Until buffers are as large as they will ever be.
 const WARM_UP: u64 = 5;
@@ -57,4 +60,26 @@ pub(crate) fn send() -> u64 {
 
 pub(crate) fn recv() -> u64 {
     exchange(End::Receiving)
+}
+
+/// A question and its answer, each after the other: what both sides do for them.
+pub(crate) fn round_trip() -> u64 {
+    let space = Memory::new();
+    let server =
+        Receiver::builder().link(space.clone()).spin(Duration::ZERO).bind("/counted").expect("the space is empty");
+    let client = Sender::builder().link(space).spin(Duration::ZERO);
+    let (questions, answers) = client.connect_both_ways("/counted", &Receiver::builder()).expect("it is bound");
+    let Ok(Event::Joined(peer)) = server.recv_event(None) else { panic!("the client came first") };
+    let back = server.sender_to(peer).expect("it wants answers");
+    let trips = || {
+        for _ in 0..TRIPS {
+            questions.send(black_box(&BODY)).expect("the server is there");
+            let question = server.recv().expect("the client is there");
+            back.send(&*question).expect("the client is there");
+            assert_eq!(answers.recv().expect("the server is there").len(), BODY.len());
+        }
+    };
+    trips(); // until each side expects answers, and buffers are as large as they will ever be
+    counted_part(trips);
+    TRIPS
 }
