@@ -2,7 +2,6 @@
 
 use crate::{
     clock::Deadline,
-    fork::Private,
     link::{Link, Outbox, retry},
     pool::{FrameBuffer, Pool},
     reports::Reports,
@@ -69,8 +68,8 @@ pub(crate) struct State {
     patience: BTreeMap<SessionId, Patience>,
     /// A call of the system failed, which is to be tried again at the next tick.
     retry_soon: bool,
-    /// Until when, and on which inbox, somebody sleeps at most.
-    planned: Option<(Deadline, Arc<Private>)>,
+    /// Until when, and at the address of which entrance, somebody sleeps at most. Whoever does keeps that, so no other one has the address.
+    planned: Option<(Deadline, usize)>,
     /// Frames that were staged at the keeper's last tick, by their first number.
     staged: Vec<(SessionId, Number)>,
     pub(crate) part: Part,

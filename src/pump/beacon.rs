@@ -1,10 +1,7 @@
 //! The descriptor of a receiver for sleepers outside: poll(2), epoll(7), event loops, [`Select`](crate::Select).
 
-use super::{Part, State, poller::Poller};
-use crate::{
-    fork::Private,
-    sync::{Arc, AtomicBool, Mutex, Ordering},
-};
+use super::{Part, State, mailbox::Entrance, poller::Poller};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags},
     eventfd::{EfdFlags, EventFd},
@@ -23,11 +20,11 @@ pub(super) struct Beacon {
     /// Whether `ready` is readable. Changed under the lock only.
     shown: AtomicBool,
     /// The inbox as it was last: there is another one if somebody removes its name.
-    inbox: Mutex<Arc<Private>>,
+    inbox: Mutex<Arc<Entrance>>,
 }
 
 impl Beacon {
-    pub(super) fn new(poller: &Poller, inbox: Arc<Private>) -> io::Result<Self> {
+    pub(super) fn new(poller: &Poller, inbox: Arc<Entrance>) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let ready = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
         for source in [inbox.as_fd(), poller.epoll().0.as_fd(), ready.as_fd()] {
@@ -42,7 +39,7 @@ impl Beacon {
 
     /// Says whether something is in memory (CAL-9), or no more (CAL-10).
     pub(super) fn show(&self, state: &State) {
-        self.follow(state.mailbox.descriptor());
+        self.follow(state.mailbox.entrance());
         let ready = state.has_news();
         if self.shown.swap(ready, Ordering::Relaxed) != ready {
             // Its value is 0 or 1, so neither would have to wait.
@@ -57,11 +54,11 @@ impl Beacon {
 
 impl Beacon {
     /// The old inbox is among the rare things from now on. Should there be no room for the new one, then the keeper looks.
-    fn follow(&self, inbox: Arc<Private>) {
+    fn follow(&self, inbox: &Arc<Entrance>) {
         let mut watched = self.inbox.lock();
-        if !Arc::ptr_eq(&watched, &inbox) && self.epoll.add(&*inbox, EpollEvent::new(EpollFlags::EPOLLIN, 0)).is_ok() {
+        if !Arc::ptr_eq(&watched, inbox) && self.epoll.add(&**inbox, EpollEvent::new(EpollFlags::EPOLLIN, 0)).is_ok() {
             _ = self.epoll.delete(&**watched);
-            *watched = inbox;
+            *watched = Arc::clone(inbox);
         }
     }
 }

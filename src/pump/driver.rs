@@ -132,7 +132,7 @@ impl Driver {
         let poller = &self.shared.poller;
         match poller.beacon() {
             Some(beacon) => Ok(beacon),
-            None => self.call(|state| poller.light_beacon(state.mailbox.descriptor()))?,
+            None => self.call(|state| poller.light_beacon(Arc::clone(state.mailbox.entrance())))?,
         }
     }
 

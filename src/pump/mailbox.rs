@@ -17,10 +17,23 @@ use std::{
 /// An inbox, its name, and what to sleep on.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    inlet: Arc<Inlet>,
-    descriptor: Arc<Private>,
+    entrance: Arc<Entrance>,
     name: QueueName,
     is_named: bool,
+}
+
+/// What a thread sleeps on that waits for frames. It stays the same for that thread when the endpoint gets another inbox.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    descriptor: Private,
+    pub(super) inlet: Arc<Inlet>,
+}
+
+/// Readable while there are frames.
+impl AsFd for Entrance {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
 }
 
 impl Mailbox {
@@ -28,8 +41,8 @@ impl Mailbox {
         loop {
             match Private::open(|| inbox.readable().try_clone_to_owned()) {
                 Ok(descriptor) => {
-                    let (inlet, descriptor) = (Arc::new(Inlet::new(inbox)), Arc::new(descriptor));
-                    return Ok(Self { inlet, descriptor, name, is_named: true });
+                    let entrance = Entrance { descriptor, inlet: Arc::new(Inlet::new(inbox)) };
+                    return Ok(Self { entrance: Arc::new(entrance), name, is_named: true });
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(BindError::system(&name, source)),
@@ -40,8 +53,8 @@ impl Mailbox {
     /// Takes a descriptor above this one, which is slow to close. The kernel closes those of a dead process from the lowest to the
     /// highest, and does then in the opposite order what that takes; whoever waits for the end of our lock is not to wait for it.
     pub(super) fn rise_above(&mut self, slow: BorrowedFd<'_>) {
-        if let Ok(higher) = Private::open(|| duplicate_above(self.descriptor.as_fd(), slow)) {
-            self.descriptor = Arc::new(higher);
+        if let Ok(descriptor) = Private::open(|| duplicate_above(self.entrance.as_fd(), slow)) {
+            self.entrance = Arc::new(Entrance { descriptor, inlet: Arc::clone(&self.entrance.inlet) });
         }
     }
 
@@ -60,7 +73,7 @@ impl Mailbox {
 
     /// Removes the name; frames still come from those who have the inbox open.
     pub(crate) fn unlink(&mut self) -> io::Result<()> {
-        self.inlet.with_inbox(|inbox| inbox.unlink())?;
+        self.entrance.inlet.with_inbox(|inbox| inbox.unlink())?;
         self.is_named = false;
         Ok(())
     }
@@ -75,31 +88,25 @@ impl Mailbox {
     }
 
     pub(crate) fn geometry(&self) -> Geometry {
-        self.inlet.with_inbox(|inbox| inbox.geometry())
+        self.entrance.inlet.with_inbox(|inbox| inbox.geometry())
     }
 
     /// Takes the next frame, in `buffer`, or another one instead of it. Never waits.
     pub(super) fn try_recv(&self, buffer: &mut Buffer) -> io::Result<Option<usize>> {
-        self.inlet.try_recv(buffer)
+        self.entrance.inlet.try_recv(buffer)
     }
 
     /// See [`Inlet::has_ahead`].
     pub(super) fn has_ahead(&self) -> bool {
-        self.inlet.has_ahead()
+        self.entrance.inlet.has_ahead()
     }
 
     /// Uses the inbox.
     pub(super) fn with_inbox<R>(&self, action: impl FnOnce(&mut dyn Inbox) -> R) -> R {
-        self.inlet.with_inbox(action)
+        self.entrance.inlet.with_inbox(action)
     }
 
-    /// For whoever looks for frames without the lock of the endpoint.
-    pub(super) fn inlet(&self) -> Arc<Inlet> {
-        Arc::clone(&self.inlet)
-    }
-
-    /// Readable while there are frames; stays the same for those who sleep on it when the endpoint gets another inbox.
-    pub(super) fn descriptor(&self) -> Arc<Private> {
-        Arc::clone(&self.descriptor)
+    pub(super) const fn entrance(&self) -> &Arc<Entrance> {
+        &self.entrance
     }
 }

@@ -85,7 +85,7 @@ impl State {
 
     /// Takes another inbox for newcomers (POS-13), and keeps this one for the sessions that there are (POS-12).
     fn replace_inbox(&mut self, mailbox: Mailbox) -> Result<(), BindError> {
-        let added = self.epoll.add(&*self.mailbox.descriptor(), EpollEvent::new(EpollFlags::EPOLLIN, ORPHAN));
+        let added = self.epoll.add(&**self.mailbox.entrance(), EpollEvent::new(EpollFlags::EPOLLIN, ORPHAN));
         added.map_err(|error| BindError::system(mailbox.name(), error.into()))?;
         self.next_name = None;
         let mailbox = std::mem::replace(&mut self.mailbox, mailbox);
@@ -100,6 +100,9 @@ impl State {
     /// Takes frames. Returns whether any came, and whether all inboxes were found empty.
     pub(super) fn read(&mut self, all: bool) -> (bool, bool) {
         self.served = true;
+        if self.orphans.is_empty() {
+            return self.read_inbox(None, all);
+        }
         let (mut came, mut drained) = (false, true);
         // Else who keeps one of them full would be all that is heard.
         let count = self.orphans.len() + 1;
@@ -130,7 +133,7 @@ impl State {
             self.orphans.retain(|orphan| {
                 let is_used = !orphan.sessions.is_empty();
                 if !is_used {
-                    _ = epoll.delete(&*orphan.mailbox.descriptor());
+                    _ = epoll.delete(&**orphan.mailbox.entrance());
                 }
                 is_used
             });

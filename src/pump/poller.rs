@@ -1,9 +1,8 @@
 //! What the threads of an endpoint sleep on: its inbox, and one epoll with everything rare.
 
-use super::{State, beacon::Beacon, inlet::Inlet, spin::Spin};
+use super::{State, beacon::Beacon, mailbox::Entrance, spin::Spin};
 use crate::{
     clock::Deadline,
-    fork::Private,
     link::retry,
     reports::Reports,
     sync::{Arc, AtomicBool, OnceLock, Ordering, Upkeep, World},
@@ -44,8 +43,7 @@ pub(super) struct Plan {
     /// When to look again, though nothing has happened.
     again: Deadline,
     /// The inbox as it is now: a sender that goes on with another receiver gets a new one.
-    inbox: Arc<Private>,
-    inlet: Arc<Inlet>,
+    inbox: Arc<Entrance>,
 }
 
 /// When a call of the system failed for want of memory, say: how long until it is tried again.
@@ -118,7 +116,7 @@ impl Poller {
     }
 
     /// Makes it, in a call, at whose end it shows what there is.
-    pub(super) fn light_beacon(&self, inbox: Arc<Private>) -> io::Result<BorrowedFd<'_>> {
+    pub(super) fn light_beacon(&self, inbox: Arc<Entrance>) -> io::Result<BorrowedFd<'_>> {
         let beacon = Beacon::new(self, inbox)?;
         Ok(self.beacon.get_or_init(|| beacon).descriptor())
     }
@@ -154,23 +152,24 @@ impl World<State> for Poller {
     fn plan(&self, state: &mut State) -> Plan {
         let retry = std::mem::take(&mut state.retry_soon).then(|| Deadline::after(RETRY_TICK));
         let again = state.next_look().min(retry.unwrap_or(Deadline::Never));
-        let inbox = state.mailbox.descriptor();
-        state.planned = Some((again, Arc::clone(&inbox)));
-        Plan { again, inbox, inlet: state.mailbox.inlet() }
+        let inbox = Arc::clone(state.mailbox.entrance());
+        state.planned = Some((again, Arc::as_ptr(&inbox).addr()));
+        Plan { again, inbox }
     }
 
     fn is_outdated(&self, state: &mut State) -> bool {
         let next = state.next_look();
         let Some((until, inbox)) = &state.planned else { return false };
-        next < *until || !Arc::ptr_eq(inbox, &state.mailbox.descriptor())
+        next < *until || *inbox != Arc::as_ptr(state.mailbox.entrance()).addr()
     }
 
     fn take_progress(&self, state: &mut State) -> bool {
         std::mem::take(&mut state.progressed)
     }
 
-    fn sleep(&self, Plan { again, inbox, inlet }: Plan, deadline: Deadline) {
+    fn sleep(&self, Plan { again, inbox }: Plan, deadline: Deadline) {
         self.tell();
+        let inlet = &inbox.inlet;
         let mut fds = [readable(&*inbox), readable(&self.epoll.0)];
         let until = deadline.min(again);
         let mut looks = 0_u32;
@@ -222,7 +221,7 @@ impl World<State> for Poller {
         self.tick
     }
 
-    fn watch(&self, Plan { again, inbox, .. }: Plan) {
+    fn watch(&self, Plan { again, inbox }: Plan) {
         self.tell();
         sleep_at_once(&mut [readable(&*inbox), readable(&self.epoll.0), readable(&self.evict)], again);
     }

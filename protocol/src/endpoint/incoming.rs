@@ -17,6 +17,13 @@ pub(super) enum Ready<B> {
     Departed(SessionId),
 }
 
+impl<B: AsRef<[u8]>> Ready<B> {
+    /// The buffer of a frame.
+    pub(super) fn into_buffer(self) -> Option<B> {
+        if let Self::Frame(_, frame, _) = self { Some(frame.into_buffer()) } else { None }
+    }
+}
+
 /// What has a place among the frames of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Placed<B> {

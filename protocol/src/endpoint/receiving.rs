@@ -42,10 +42,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
                         continue;
                     };
                     let done = frame.is_exhausted(cursor);
-                    let buffer = frame.buffer().clone();
-                    if done {
-                        self.ready.pop_front();
-                    }
+                    let buffer = if done { self.ready.pop_front()?.into_buffer()? } else { frame.buffer().clone() };
                     let event = self.hand_out(session, item, buffer, done);
                     if let Some(Event::Message { session, number, .. }) = event
                         && auto_process

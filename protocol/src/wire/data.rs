@@ -219,6 +219,11 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
         &self.buffer
     }
 
+    /// The same, with nothing of the frame left.
+    pub fn into_buffer(self) -> B {
+        self.buffer
+    }
+
     /// Before the first record.
     pub const fn cursor(&self) -> RecordCursor {
         RecordCursor {
