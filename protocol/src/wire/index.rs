@@ -81,15 +81,14 @@ pub(super) fn verify(
     let mut known: Option<Summary> = None;
     let mut place = 0;
     while place < count {
-        if let Some(known) = &mut known {
-            let (run, run_bytes) = plain_run(index, count - place);
-            if run > 0 {
-                known.extend(run)?;
-                bytes += run_bytes;
-                place += run;
-                index = &index[usize::from(run) * ENTRY..];
-                continue;
-            }
+        let (run, run_bytes) = plain_run(index, count - place);
+        if run > 0 {
+            let more = known.map(|known| known.extended(run));
+            known = Some(more.unwrap_or_else(|| Summary::of_one(first, first_stamp).extended(run - 1))?);
+            bytes += run_bytes;
+            place += run;
+            index = &index[usize::from(run) * ENTRY..];
+            continue;
         }
         let (entry, rest) = Entry::split(index)?;
         index = rest;
@@ -135,14 +134,18 @@ fn plain_run(index: &[u8], most: u16) -> (u16, u64) {
 }
 
 impl Summary {
+    /// Of a whole message, with no gap before it.
+    const fn of_one(number: Number, stamp: Stamp) -> Self {
+        Self { from: number, last: number, last_stamp: stamp, messages: 1, starts_inside: false, ends_inside: false }
+    }
+
     /// So many whole messages follow, without gaps, and with stamps that rise by one.
-    fn extend(&mut self, messages: u16) -> Result<(), Fault> {
+    fn extended(self, messages: u16) -> Result<Self, Fault> {
         let more = u64::from(messages);
         let (last, stamp) = (self.last.get().checked_add(more), self.last_stamp.get().checked_add(more));
         let (last, stamp) = last.zip(stamp).ok_or(Fault::Field)?;
-        (self.last, self.last_stamp) = (Number::new(last), Stamp::new(stamp));
-        self.messages += messages;
-        self.ends_inside = false; // a piece that goes on is the last of its frame
-        Ok(())
+        let messages = self.messages + messages;
+        // A piece that goes on is the last of its frame.
+        Ok(Self { last: Number::new(last), last_stamp: Stamp::new(stamp), messages, ends_inside: false, ..self })
     }
 }
