@@ -116,6 +116,33 @@ fn the_data_frame_is_what_we_send_and_understand() {
 }
 
 #[test]
+fn the_data_frame_that_carries_is_what_we_understand() {
+    let example = example("carrying");
+    let (header, Frame::Data(data)) = decode(example.as_slice()).expect("a good frame") else { panic!("data") };
+    assert_eq!((header.session, header.stamp, data.frame().get()), (Some(reply_session()), Stamp::new(32), 1));
+    let Some(Item::Message(record)) = data.next_item(&mut data.cursor()) else { panic!("a message") };
+    assert_eq!(&example[record.body], b"as you wish.");
+    let acknowledgement = Acknowledgement {
+        frames: FrameNumber::new(4),
+        early: 1,
+        answered: 1,
+        received: Number::new(9),
+        delivered: Number::new(9),
+        processed: Number::new(8),
+        frame_credit: 12,
+        byte_credit: 262_147,
+    };
+    assert_eq!(data.carried(), Some((Stamp::new(32), acknowledgement)));
+    // What we send is that data frame, but for its flag and its check, and the end of that acknowledgement.
+    let mut open = OpenFrame::new(Vec::new(), 512, Number::new(1));
+    open.push(Shape::default(), b"as you wish.", Stamp::new(32));
+    let alone = open.seal(reply_session(), FrameNumber::new(1), true);
+    let (frame, carried) = example.split_at(alone.len());
+    assert_eq!((&frame[4..46], &frame[48..]), (&alone[4..46], &alone[48..]));
+    assert_eq!(carried, &acknowledgement.encode(reply_session(), Stamp::new(32))[16..]);
+}
+
+#[test]
 fn the_acknowledgement_is_what_we_send_and_understand() {
     let acknowledgement = Acknowledgement {
         frames: FrameNumber::new(4),
