@@ -174,7 +174,7 @@ impl Receiver {
     }
 
     /// What the endpoint has, or gets: most messages are taken without it.
-    #[cold]
+    #[inline(never)]
     fn ask_within(&self, timeout: Option<Duration>, ask: Ask) -> Result<Message, RecvTimeoutError> {
         if let Some(message) = self.message_now(ask) {
             return Ok(message);
