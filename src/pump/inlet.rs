@@ -38,8 +38,8 @@ impl Inlet {
         inner.inbox.try_recv(buffer.bytes_mut())
     }
 
-    /// Takes the next frame ahead, if there is one. Returns whether there is something to read, be it an error. The very next step must read
-    /// it: nobody who sleeps elsewhere can see it.
+    /// Takes the next frame ahead, if there is one. Returns whether there is one. The very next step must read it: nobody who sleeps elsewhere
+    /// can see it. An error is none: the step meets it, when the descriptor says that there is something to read or it is time to try again.
     pub(super) fn look_ahead(&self) -> bool {
         let mut inner = self.inner.lock();
         let found = inner.look_ahead();
@@ -66,16 +66,12 @@ impl Inner {
             return true;
         }
         let mut buffer = self.spare.take().unwrap_or_else(|| Buffer::new(vec![0; self.inbox.geometry().frame_size]));
-        match self.inbox.try_recv(buffer.bytes_mut()) {
-            Ok(Some(length)) => {
-                self.ahead = Some((buffer, length));
-                true
-            }
-            nothing => {
-                self.spare = Some(buffer);
-                nothing.is_err()
-            }
+        if let Ok(Some(length)) = self.inbox.try_recv(buffer.bytes_mut()) {
+            self.ahead = Some((buffer, length));
+            return true;
         }
+        self.spare = Some(buffer);
+        false
     }
 }
 

@@ -86,7 +86,8 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         self.touched.insert(session);
         let Some(incoming) = self.inbound.get(&session) else { return };
         let pace = || pace(session, incoming, &self.handed, false);
-        self.fresh = self.fresh || incoming.session.is_urgent(self.share, pace());
+        // LRG-2: what was read may have made room for what others have asked for.
+        self.fresh = self.fresh || !self.asking.is_empty() || incoming.session.is_urgent(self.share, pace());
     }
 
     /// The link of this session has room again.

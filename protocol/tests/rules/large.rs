@@ -162,6 +162,27 @@ fn who_asks_first_is_served_first_and_nobody_in_part() {
     assert_eq!(credit(&net, 1), 9000);
 }
 
+#[proves("LRG-2")]
+#[test]
+fn memory_that_one_has_left_is_granted_to_the_next_at_once() {
+    let (level, max_message) = (Level::Received, 64_000);
+    let setup = Setup { senders: 2, level, window: 1 << 14, max_message, large_memory: 64_000, ..Setup::default() };
+    let mut net = Net::greeted(setup);
+    let send = |net: &mut Net, index, length| {
+        _ = net.send(index, long(length)); // it asks
+        net.pump();
+        let outcome = net.send(index, long(length));
+        net.pump();
+        outcome.is_ok()
+    };
+    assert!(send(&mut net, 0, 32_000) && send(&mut net, 0, 32_000) && !send(&mut net, 1, 40_000));
+    assert!(!net.receiver.core.wants_transmit());
+    assert_eq!(net.recv(), Some(Seen::Message(0, 1, long(32_000))));
+    // Nothing is due to the first one, which has credit for all that it was granted. But a shell transmits only if there is something.
+    assert!(net.receiver.core.wants_transmit(), "there is room for what the second one has asked for");
+    assert!(send(&mut net, 1, 40_000));
+}
+
 #[proves("LRG-3")]
 #[test]
 fn while_a_long_message_is_waited_for_no_short_one_takes_its_credit() {
