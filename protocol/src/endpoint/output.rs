@@ -19,16 +19,19 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let share = if self.inbound.is_empty() { 0 } else { self.share_of(self.active_sessions()) };
         self.share = share;
         self.fresh = false;
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.retain(|session| {
+        let mut place = 0;
+        while let Some(session) = self.touched.at(place) {
             let (left, stays) =
                 self.transmit_in(session, share, idle, &mut |priority, frame| link(session, priority, frame));
             if !left {
                 blocked.push(session);
             }
-            !left || stays
-        });
-        self.touched = touched;
+            if left && !stays {
+                self.touched.remove(session);
+            } else {
+                place += 1;
+            }
+        }
         blocked
     }
 

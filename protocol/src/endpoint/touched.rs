@@ -25,8 +25,9 @@ impl Touched {
         }
     }
 
-    pub(super) fn retain(&mut self, mut stays: impl FnMut(SessionId) -> bool) {
-        self.0.retain(|session| stays(*session));
+    /// The one at this place in their order, if there are as many.
+    pub(super) fn at(&self, place: usize) -> Option<SessionId> {
+        self.0.get(place).copied()
     }
 
     pub(super) const fn is_empty(&self) -> bool {
