@@ -96,7 +96,7 @@ impl SenderBuilder {
     }
 
     /// How long a call that waits looks again and again before it sleeps: to be woken takes longer (a round trip between two cores
-    /// 40 to 50 µs instead of 12). While looking is in vain it ceases, so that a slow or a crowded process does not pay for it.
+    /// 40 to 50 µs instead of 4). While looking is in vain it ceases, so that a slow or a crowded process does not pay for it.
     /// Default: 50 µs, and zero, which is never, where the machine has a single core. Where both sides are kept to one core of several, zero
     /// is better.
     #[must_use]
