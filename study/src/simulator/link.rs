@@ -76,11 +76,6 @@ impl<'a> Surroundings<'a> {
         self.trace.step(self.schedule.now(), what);
     }
 
-    /// A call of a process is over, or its keeper's tick.
-    pub(super) fn rests(&mut self, place: Place, quiet: bool) {
-        self.check.rests(place, quiet, &mut self.situations);
-    }
-
     pub(super) fn met(&mut self, situation: Situation) {
         self.situations.add(situation, 1);
     }

@@ -72,7 +72,8 @@ impl Receiving {
     /// Whether and how often it is to answer; and whether it has no more to say to a sender that has left.
     fn consider(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>, told: &Told<Bytes>, answers: Answers) {
         match told {
-            Told::Message { peer, .. } if around.rng.u8(..16) < answers.often => {
+            // Also before anything has come: the welcome may have found no room yet (DPX-4).
+            Told::Message { peer, .. } | Told::Joined { peer } if around.rng.u8(..16) < answers.often => {
                 let lane = Lane::back_to(place_of(peer.pid));
                 let session = shell.core.back_to(peer.stream);
                 let times = if around.rng.u8(..16) == 0 { around.rng.u8(2..8) } else { 1 };

@@ -145,6 +145,18 @@ impl Shell {
         }
     }
 
+    /// A call is over, or the keeper's tick; `quiet`: a tick, before which nobody has called in for a while.
+    pub(super) fn rests(&self, around: &mut Surroundings<'_>, quiet: bool) {
+        // What was swallowed has not been seen on the link.
+        let can_tell = |session| !self.blocked.contains(session) && around.sabotage != Some(Sabotage::DropWhenFull);
+        for (session, peer) in self.peers.iter().filter(|(session, _)| can_tell(session)).collect::<Vec<_>>() {
+            if let Some(outbound) = self.core.outbound(*session).filter(|outbound| outbound.is_open()) {
+                around.check.keeps(Lane::between(self.place, *peer), outbound.window());
+            }
+        }
+        around.check.rests(self.place, quiet, &mut around.situations);
+    }
+
     /// Takes frames, until the application has something to see or, with `all`, until there are no more. Returns whether the inbox
     /// was found empty.
     fn read(&mut self, around: &mut Surroundings<'_>, all: bool) -> bool {

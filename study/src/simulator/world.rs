@@ -212,7 +212,7 @@ impl<'a> World<'a> {
     fn call(&mut self, place: Place, run: impl FnOnce(&mut Application, &mut Shell, &mut Surroundings<'_>)) {
         let Process { shell: Some(shell), application, .. } = &mut self.processes[place] else { return };
         run(application, shell, &mut self.around);
-        self.around.rests(place, false);
+        shell.rests(&mut self.around, false);
         shell.call_keeper(&mut self.around);
         shell.set_alarm(&mut self.around);
         if application.waits() && shell.is_called(&self.around) {
@@ -223,7 +223,7 @@ impl<'a> World<'a> {
     fn tick(&mut self, place: Place) {
         let Process { shell: Some(shell), application, .. } = &mut self.processes[place] else { return };
         let quiet = shell.tick(&mut self.around, application.waits());
-        self.around.rests(place, quiet);
+        shell.rests(&mut self.around, quiet);
     }
 
     fn die(&mut self, place: Place) {

@@ -1,4 +1,4 @@
-//! What whoever receives must do at once: within the call, or the tick of the keeper, in which the cause of it came up.
+//! What must be done at once, mostly by whoever receives: within the call, or the tick of the keeper, in which the cause of it came up.
 
 use super::Check;
 use crate::simulator::{
@@ -8,6 +8,7 @@ use crate::simulator::{
 };
 use lamq_protocol::{
     Level,
+    send::SendWindow,
     wire::{Acknowledgement, Frame, decode},
 };
 use std::collections::BTreeSet;
@@ -15,6 +16,8 @@ use std::collections::BTreeSet;
 /// What is owed to the sending end of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Debt {
+    /// Of a stream back: whether its reader knows of it.
+    is_welcome: bool,
     /// The number of the last message whose delivery is waited for.
     awaited: u64,
     /// The last ask that was taken from the inbox, and the numbers that frames ask about.
@@ -57,6 +60,9 @@ impl Check {
         let Some(lane) = self.lane_of(header.session) else { return };
         let debt = &mut self.streams[lane].debt;
         match frame {
+            Frame::Welcome(_) => debt.is_welcome = true,
+            // On a lossy link these can come before the welcome: of no session yet, they come to nothing.
+            _ if lane.is_back && !debt.is_welcome => {}
             Frame::Ask(ask) => debt.asked = ask.question.max(debt.asked),
             Frame::Data(data) if data.solicits() => _ = debt.solicited.insert(data.last().get()),
             _ => {}
@@ -130,6 +136,14 @@ impl Check {
             let answer = &mut self.streams[lane].debt.answer;
             answer.answers &= !answer.is_expected();
         }
+    }
+
+    /// What whoever sends has not sent, though the link has room.
+    pub(in super::super) fn keeps(&mut self, lane: Lane, window: &SendWindow) {
+        let (frames, credit) = (self.streams[lane].frames, window.acknowledged().frame_credit);
+        self.demand(!window.has_waiting() || frames >= credit, || {
+            format!("{lane} did not send what waits, though it sent {frames} frames of {credit} (DAT-7)")
+        });
     }
 
     /// A call is over, or the keeper's tick; `quiet`: a tick, before which nobody has called in for a while.

@@ -44,6 +44,8 @@ impl Check {
                     met.add(Situation::Carried, 1);
                     self.acknowledged(lane.opposite(), &acknowledgement, met); // ACK-11
                 }
+                let is_welcome = !lane.is_back || self.streams[lane.opposite()].session.is_some();
+                self.demand(is_welcome, || format!("{lane} began before the welcome (DPX-4)"));
                 self.data(lane, &data, met);
             }
             Frame::Refusal(_) => met.add(Situation::Refused, 1),
