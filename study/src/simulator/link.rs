@@ -50,7 +50,7 @@ impl<'a> Surroundings<'a> {
     pub(super) fn new(scenario: Scenario, sabotage: Option<Sabotage>, rng: Rng, trace: Trace<'a>) -> Self {
         let processes = scenario.senders + 1;
         let inbox = |place: Place| Inbox {
-            slots: if place == RECEIVER { scenario.slots } else { scenario.sender_slots },
+            slots: scenario.slots(place),
             arrivals_from: vec![0; processes],
             owned: true,
             ..Inbox::default()
@@ -92,9 +92,7 @@ impl<'a> Surroundings<'a> {
         let sends = |this: &mut Self, passage| {
             this.note(What::Sends { from, to, frame: summary.clone(), passage });
         };
-        if priority == Priority::Urgent {
-            self.check.offered(frame);
-        }
+        self.check.offered(frame);
         if !self.inboxes[to].has_room() {
             self.met(Situation::FullInbox);
             sends(self, Passage::NoRoom);
@@ -163,9 +161,7 @@ impl<'a> Surroundings<'a> {
         for (of, session) in std::mem::take(&mut inbox.waiting) {
             self.schedule.after(1, Event::Room { of, session });
         }
-        if place == RECEIVER {
-            self.check.taken(&frame);
-        }
+        self.check.taken(&frame);
         self.note(What::Takes { place, frame: Summary::of(&frame) });
         Some(frame)
     }

@@ -1,7 +1,7 @@
 //! The simulator: many shipping endpoints in virtual time, everything random drawn from one seed.
 //!
 //! A receiver and some senders exchange frames over inboxes with few slots. Applications send messages of all lengths, in
-//! every manner, with pauses; processes stop for a while, die or leave; in lossy worlds frames are lost, doubled and overtake each
+//! every manner, with pauses; in some worlds the receiver answers, in streams back (DPX-1); processes stop for a while, die or leave; in lossy worlds frames are lost, doubled and overtake each
 //! other. While it runs, everything that an application is told and that is seen on the link is judged (safety). Then faults
 //! cease, and everybody must come to an end, with nothing left behind (liveness).
 //!
@@ -16,7 +16,10 @@
 //! ```
 
 mod check;
+mod ear;
 mod events;
+mod hearing;
+mod lane;
 mod link;
 mod receiving;
 mod scenario;
@@ -24,6 +27,7 @@ mod sending;
 mod shell;
 mod situations;
 mod trace;
+mod voice;
 mod world;
 
 pub use situations::{Situation, Situations};
@@ -85,11 +89,13 @@ pub enum Sabotage {
     ForgetAsking,
     /// The core is not told that its application is idle (against ACK-3).
     SilentWait,
+    /// The core is not told that a call waits, and that no answer comes before that is over (against ACK-12).
+    ForgetUnanswered,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Forge,
         Self::RaiseCredit,
         Self::HandOutTwice,
@@ -98,6 +104,7 @@ impl Sabotage {
         Self::ForgetRetry,
         Self::ForgetAsking,
         Self::SilentWait,
+        Self::ForgetUnanswered,
     ];
 
     /// In the words of an option.
@@ -111,6 +118,7 @@ impl Sabotage {
             Self::ForgetRetry => "forget-retry",
             Self::ForgetAsking => "forget-asking",
             Self::SilentWait => "silent-wait",
+            Self::ForgetUnanswered => "forget-unanswered",
         }
     }
 }

@@ -1,15 +1,17 @@
-//! An application that receives: it reads on, takes its time, or is busy with something else for long.
+//! An application that receives: it reads on, answers, takes its time, or is busy with something else for long.
 
 use super::{
-    Sabotage,
-    events::{Event, MICROSECOND, MILLISECOND, Place, SECOND},
+    events::{Bytes, Event, MICROSECOND, MILLISECOND, SECOND},
+    hearing::{find_nothing, take},
+    lane::Lane,
     link::Surroundings,
-    scenario::{RECEIVER, place_of},
+    scenario::{Answers, RECEIVER, place_of},
     shell::Shell,
     situations::Situation,
     trace::What,
+    voice::{Attempt, Voice},
 };
-use lamq_protocol::Event as Told;
+use lamq_protocol::{Event as Told, session::Departure};
 
 /// How long a receiver that leaves waits for room, to say its last words.
 const LINGER: u64 = 5 * SECOND;
@@ -20,6 +22,17 @@ pub(super) struct Receiving {
     waits: bool,
     /// It was told to leave, and its process is to end.
     ends: bool,
+    /// What it is about to send back.
+    owed: Option<Owed>,
+}
+
+/// Answers to a message.
+struct Owed {
+    voice: Voice,
+    times: u8,
+    /// Of the one that waits for room, and whether no other may take that (LRG-3).
+    length: Option<usize>,
+    comes_first: bool,
 }
 
 impl Receiving {
@@ -27,22 +40,85 @@ impl Receiving {
         self.waits
     }
 
-    /// It asks for the next message, or, if it waits for one, looks again.
+    /// It does what is next, or, if it waits, looks again.
     pub(super) fn act(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
         self.waits = false;
         if shell.has_left {
             return self.see_off(shell, around);
         }
-        if !take(shell, around) {
+        match self.owed.take() {
+            Some(owed) => self.answer(shell, around, owed),
+            None => self.ask(shell, around),
+        }
+    }
+
+    /// It asks for the next message.
+    fn ask(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
+        let told = take(shell, around).or_else(|| {
             shell.step(around);
-            if !take(shell, around) {
-                if !around.scenario.auto_process {
-                    shell.core.process_all();
-                    shell.transmit(around, true);
-                }
-                self.waits = true;
-                return;
+            take(shell, around)
+        });
+        let Some(told) = told else {
+            find_nothing(shell, around);
+            self.waits = true;
+            return;
+        };
+        if let Some(answers) = around.scenario.answers {
+            self.consider(shell, around, &told, answers);
+        }
+        pause(around);
+    }
+
+    /// Whether and how often it is to answer; and whether it has no more to say to a sender that has left.
+    fn consider(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>, told: &Told<Bytes>, answers: Answers) {
+        match told {
+            // Also before anything has come: the welcome may have found no room yet (DPX-4).
+            Told::Message { peer, .. } | Told::Joined { peer } if around.rng.u8(..16) < answers.often => {
+                let lane = Lane::back_to(place_of(peer.pid));
+                let session = shell.core.back_to(peer.stream);
+                let times = if around.rng.u8(..16) == 0 { around.rng.u8(2..8) } else { 1 };
+                let owes = |session| Owed { voice: Voice { lane, session }, times, length: None, comes_first: false };
+                self.owed = session.map(owes);
             }
+            Told::Departed { peer, departure: Departure::Left, .. } if answers.closes => {
+                if let Some(session) = shell.core.back_to(peer.stream) {
+                    shell.close_back(around, session);
+                    shell.transmit(around, false);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// It answers once, or looks again for the room to.
+    fn answer(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>, mut owed: Owed) {
+        let patient = around.scenario.answers.is_some_and(|answers| answers.patient);
+        if owed.length.is_some() {
+            shell.step(around);
+        }
+        let length = owed.length.unwrap_or_else(|| around.scenario.length(&mut around.rng));
+        let Voice { lane, session } = owed.voice;
+        let mut attempt = owed.voice.attempt(shell, around, length, false, None);
+        if matches!(attempt, Attempt::NoRoom) && patient {
+            if owed.length.replace(length).is_none() {
+                around.note(What::Waits { place: lane.writer(), length });
+            }
+            owed.comes_first |= shell.core.await_room(session, length, false); // LRG-3
+            shell.transmit(around, false);
+            find_nothing(shell, around);
+            self.waits = true;
+            self.owed = Some(owed);
+            return;
+        }
+        if owed.comes_first {
+            shell.core.end_wait(session, length);
+        }
+        if matches!(attempt, Attempt::NoRoom) && around.rng.u8(..4) == 0 {
+            attempt = owed.voice.drop_message(shell, around);
+        }
+        let times = owed.times - 1;
+        if times > 0 && !matches!(attempt, Attempt::Ended) {
+            self.owed = Some(Owed { times, length: None, comes_first: false, ..owed });
         }
         pause(around);
     }
@@ -51,7 +127,8 @@ impl Receiving {
     pub(super) fn leave(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
         around.note(What::Leaves { place: RECEIVER });
         around.met(Situation::ReceiverLeft);
-        around.check.receiver_left();
+        around.check.left(RECEIVER);
+        self.owed = None;
         shell.leave(around);
         around.schedule.after(LINGER, Event::Die(RECEIVER));
         self.see_off(shell, around);
@@ -70,20 +147,6 @@ impl Receiving {
     }
 }
 
-/// Takes what has been read from the inbox before. Whether there was anything.
-fn take(shell: &mut Shell, around: &mut Surroundings<'_>) -> bool {
-    let Some(told) = shell.core.next_event() else { return false };
-    tell(shell, around, &told);
-    if around.sabotage == Some(Sabotage::HandOutTwice)
-        && matches!(told, Told::Message { .. })
-        && around.rng.u8(..32) == 0
-    {
-        tell(shell, around, &told);
-    }
-    shell.transmit(around, false);
-    true
-}
-
 fn pause(around: &mut Surroundings<'_>) {
     let delay = match around.rng.u16(..500) {
         _ if around.calm => MICROSECOND,
@@ -93,30 +156,4 @@ fn pause(around: &mut Surroundings<'_>) {
         _ => around.rng.u64(..2 * MICROSECOND),
     };
     around.schedule.after(delay, Event::Act(RECEIVER));
-}
-
-fn tell(shell: &Shell, around: &mut Surroundings<'_>, told: &Told<super::events::Bytes>) {
-    match told {
-        Told::Joined { peer } => {
-            let sender: Place = place_of(peer.pid);
-            around.note(What::Joins { sender });
-            around.check.joined(sender);
-        }
-        Told::Message { peer, number, stamp, frame, body, .. } => {
-            let (sender, content) = (place_of(peer.pid), &frame[body.clone()]);
-            around.note(What::Message { sender, number: number.get(), length: content.len() });
-            around.check.message(sender, number.get(), *stamp, content, shell.core.now());
-        }
-        Told::Gap { peer, first, last } => {
-            let (sender, first, last) = (place_of(peer.pid), first.get(), last.get());
-            around.note(What::Gap { sender, first, last });
-            around.check.gap(sender, first, last);
-            around.met(Situation::Gap);
-        }
-        Told::Departed { peer, departure, last } => {
-            let (sender, how, last) = (place_of(peer.pid), *departure, last.get());
-            around.note(What::Departs { sender, how, last });
-            around.check.departed(sender, how, last);
-        }
-    }
 }

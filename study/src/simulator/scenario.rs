@@ -3,6 +3,7 @@
 use super::{
     Settings,
     events::{Bytes, MICROSECOND, MILLISECOND, Place, SECOND, Time},
+    lane::Lane,
 };
 use fastrand::Rng;
 use lamq_protocol::{
@@ -26,6 +27,26 @@ pub(super) enum Fate {
     Leaves(Time),
 }
 
+/// How the receiver answers what it gets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answers {
+    /// How many of 16 messages it answers.
+    pub(super) often: u8,
+    /// Whether it waits for room: then whoever sends reads while it waits, or the two could wait for each other.
+    pub(super) patient: bool,
+    /// Whether it ends the stream back to a sender that has left.
+    pub(super) closes: bool,
+    level: Level,
+    reading: Reading,
+}
+
+/// How those read who get answers, as the receiver does its messages.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    auto_process: bool,
+    rendezvous: bool,
+}
+
 /// A world, before anything has happened in it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scenario {
@@ -36,18 +57,18 @@ pub(super) struct Scenario {
     receiver: Epoch,
     pub(super) lossy: bool,
     /// Of the receiver's inbox, and of each sender's.
-    pub(super) slots: usize,
-    pub(super) sender_slots: usize,
+    slots: usize,
+    sender_slots: usize,
     pub(super) frame_size: usize,
     pub(super) window: u64,
     pub(super) max_message: u32,
     pub(super) large_memory: u64,
     pub(super) max_sessions: u32,
     pub(super) retain: usize,
-    pub(super) level: Level,
-    pub(super) auto_process: bool,
+    level: Level,
+    auto_process: bool,
     /// Whether the receiver has no capacity.
-    pub(super) rendezvous: bool,
+    rendezvous: bool,
     /// The longest that a frame takes.
     pub(super) latency: Time,
     /// How often a frame is lost, and how often it arrives twice.
@@ -58,7 +79,11 @@ pub(super) struct Scenario {
     pub(super) fate: Fate,
     /// How many senders die, give or take: this part of them.
     pub(super) deaths: f64,
+    /// Whether senders ask for streams back, and the receiver answers.
+    pub(super) answers: Option<Answers>,
 }
+
+const LEVELS: [Level; 3] = [Level::Received, Level::Delivered, Level::Processed];
 
 impl Scenario {
     pub(super) fn draw(settings: &Settings, rng: &mut Rng) -> Self {
@@ -85,7 +110,7 @@ impl Scenario {
             large_memory: max_message * rng.u64(1..=2),
             max_sessions: u32::try_from(limit).expect("small"),
             retain: 1024 << rng.usize(..11),
-            level: [Level::Received, Level::Delivered, Level::Processed][rng.usize(..3)],
+            level: LEVELS[rng.usize(..3)],
             auto_process: rng.u8(..4) > 0,
             rendezvous: rng.u8(..8) == 0,
             latency: [MICROSECOND, 20 * MICROSECOND, MILLISECOND, 50 * MILLISECOND][rng.usize(..4)],
@@ -98,27 +123,52 @@ impl Scenario {
                 _ => Fate::Stays,
             },
             deaths: [0.0, 0.2, 0.8][rng.usize(..3)],
+            answers: (rng.u8(..3) == 0).then(|| Answers::draw(rng)),
         }
     }
 
     /// The core of a process.
     pub(super) fn core(&self, place: Place, rng: &mut Rng) -> Core {
         let is_receiver = place == RECEIVER;
+        let back = self.answers.filter(|_| !is_receiver);
+        let back_level = self.answers.map_or(self.level, |answers| answers.level);
         Core::new(endpoint::Settings {
             epoch: if is_receiver { self.receiver } else { drawn(rng, Epoch::new) },
             pid: pid_of(place),
             pid_namespace: 0,
-            slots: if is_receiver { self.slots } else { self.sender_slots } as u64,
+            slots: self.slots(place) as u64,
             window: self.window,
             max_sessions: if is_receiver { self.max_sessions } else { 0 },
             max_message: self.max_message,
             large_memory: self.large_memory,
             lossy: self.lossy,
-            auto_process: self.auto_process,
+            auto_process: self.processes_by_itself(place),
             codec: CODEC_RAW,
-            rendezvous: self.rendezvous,
-            back: BackSettings { level: self.level, retain: self.retain },
+            rendezvous: back.map_or(self.rendezvous, |back| back.reading.rendezvous),
+            back: BackSettings { level: back_level, retain: self.retain },
         })
+    }
+
+    /// Whether asking for the next message says that the application at `place` is done with the one before.
+    pub(super) fn processes_by_itself(&self, place: Place) -> bool {
+        let back = self.answers.filter(|_| place != RECEIVER);
+        back.map_or(self.auto_process, |back| back.reading.auto_process)
+    }
+
+    /// At which level the frames of a stream are released.
+    pub(super) fn level(&self, lane: Lane) -> Level {
+        let back = self.answers.filter(|_| lane.is_back);
+        back.map_or(self.level, |back| back.level)
+    }
+
+    /// Whether anything is sent to the application at `place`.
+    pub(super) const fn receives(&self, place: Place) -> bool {
+        place == RECEIVER || self.answers.is_some()
+    }
+
+    /// Slots of an inbox.
+    pub(super) const fn slots(&self, place: Place) -> usize {
+        if place == RECEIVER { self.slots } else { self.sender_slots }
     }
 
     /// What the link knows of a sender.
@@ -136,7 +186,7 @@ impl Scenario {
             resumes: false,
         };
         let inbox = format!("/{place}").into_bytes();
-        let (asks_only, wants_back, uid) = (false, false, 0);
+        let (asks_only, wants_back, uid) = (false, self.answers.is_some(), 0);
         let to = self.receiver.low_bits();
         Connect { stream: 0, codec: CODEC_RAW, settings, asks_only, inbox, wants_back, uid, to }
     }
@@ -154,6 +204,18 @@ impl Scenario {
 
     fn window_length(&self) -> usize {
         usize::try_from(self.window).unwrap_or(usize::MAX)
+    }
+}
+
+impl Answers {
+    fn draw(rng: &mut Rng) -> Self {
+        Self {
+            often: [16, 15, 8, 1][rng.usize(..4)],
+            patient: rng.bool(),
+            closes: rng.bool(),
+            level: LEVELS[rng.usize(..3)],
+            reading: Reading { auto_process: rng.u8(..4) > 0, rendezvous: rng.u8(..8) == 0 },
+        }
     }
 }
 
@@ -184,8 +246,8 @@ pub(super) fn place_named(inbox: &[u8]) -> Option<Place> {
 }
 
 /// A message, known again by every byte of it.
-pub(super) fn body(sender: Place, number: u64, length: usize) -> Vec<u8> {
-    let mut state = (sender as u64) << 32 ^ number;
+pub(super) fn body(lane: Lane, number: u64, length: usize) -> Vec<u8> {
+    let mut state = u64::from(lane.is_back) << 63 | (lane.sender as u64) << 32 ^ number;
     let byte = std::iter::repeat_with(|| {
         state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
         state.to_le_bytes()[7]

@@ -1,33 +1,35 @@
 //! An application that sends: messages of all lengths, in bursts and with pauses, in every manner there is.
 
 use super::{
+    ear::Ear,
     events::{Event, MICROSECOND, MILLISECOND, Place, SECOND, Time},
+    lane::Lane,
     link::Surroundings,
-    scenario::{RECEIVER, body, session},
+    scenario::{RECEIVER, session},
     shell::Shell,
     situations::Situation,
     trace::What,
+    voice::{Attempt, Voice},
 };
 use lamq_protocol::{
-    Number, SessionId,
-    endpoint::SendRefused,
-    send::{Manner, NoRoom, Reservation},
+    Number,
     session::{Ended, Outbound},
 };
 
 /// The application of a sender.
 pub(super) struct Sending {
     place: Place,
-    session: SessionId,
+    voice: Voice,
     left: u64,
     /// How many messages it sends without a pause.
     burst: u32,
     /// When there are so many messages left, it is to die.
     dies_at: Option<u64>,
+    ear: Ear,
     doing: Doing,
 }
 
-/// What it is in the middle of. All but the first and the last two are calls that wait.
+/// What it is in the middle of. All but the first and the last are calls that wait.
 #[derive(Debug)]
 enum Doing {
     Nothing,
@@ -36,6 +38,8 @@ enum Doing {
     Meeting(Number),
     Flushing(Number),
     Closing,
+    /// It has come to its end as a sender, and reads on to that of the stream back.
+    Listening,
     Over,
 }
 
@@ -50,20 +54,14 @@ struct Wanted {
     comes_first: bool,
 }
 
-/// What came of an attempt to send.
-enum Attempt {
-    Sent(Number),
-    NoRoom,
-    Ended,
-}
-
 impl Sending {
     pub(super) fn new(place: Place, around: &mut Surroundings<'_>) -> Self {
         let messages = around.scenario.messages;
         let dies = around.rng.f64() < around.scenario.deaths;
         let dies_at = dies.then(|| around.rng.u64(0..=messages));
-        let session = session(&mut around.rng);
-        Self { place, session, left: messages, burst: 0, dies_at, doing: Doing::Nothing }
+        let voice = Voice { lane: Lane::of(place), session: session(&mut around.rng) };
+        let ear = Ear::new(around);
+        Self { place, voice, left: messages, burst: 0, dies_at, ear, doing: Doing::Nothing }
     }
 
     pub(super) const fn waits(&self) -> bool {
@@ -76,7 +74,7 @@ impl Sending {
 
     /// What it is stuck in.
     pub(super) fn describe(&self, shell: &Shell) -> String {
-        let Some(outbound) = shell.core.outbound(self.session) else { return "has no session".to_owned() };
+        let Some(outbound) = shell.core.outbound(self.voice.session) else { return "has no session".to_owned() };
         let window = outbound.window();
         let (accepted, settled, doing) = (window.accepted(), window.settled(), &self.doing);
         format!("has {settled} of {accepted} acknowledged and {} to send, and is {doing:?}", self.left)
@@ -87,14 +85,15 @@ impl Sending {
         if self.waits() || self.is_over() {
             return;
         }
-        if shell.core.outbound(self.session).is_none() {
+        if shell.core.outbound(self.voice.session).is_none() {
             return self.connect(shell, around);
         }
         self.die_if_due(around);
+        self.ear.hear_between(shell, around);
         if self.left == 0 {
-            around.note(What::Closes { place: self.place });
-            around.check.closes(self.place);
-            shell.core.with_outbound(self.session, Outbound::close);
+            around.note(What::Closes { lane: self.voice.lane });
+            around.check.closes(self.voice.lane);
+            shell.core.with_outbound(self.voice.session, Outbound::close);
             self.doing = Doing::Closing;
             return self.go_on(shell, around);
         }
@@ -125,35 +124,52 @@ impl Sending {
             doing => self.doing = doing,
         }
         self.settle(shell, around);
+        if self.waits() {
+            self.ear.hear_meanwhile(shell, around);
+        }
+        if matches!(self.doing, Doing::Listening) && !self.ear.listens(shell) {
+            self.depart(shell, around);
+        } else if self.waits() {
+            shell.find_nothing(around);
+        }
     }
 
     /// Whether what it waits for has come.
     fn settle(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
-        let Some(outbound) = shell.core.outbound(self.session) else { return };
+        let Some(outbound) = shell.core.outbound(self.voice.session) else { return };
         let (ended, window) = (outbound.ended(), outbound.window());
         let done = match self.doing {
             Doing::Connecting => outbound.is_open(),
             Doing::Meeting(number) => window.acknowledged().delivered >= number,
             Doing::Flushing(number) => window.settled() >= number,
-            Doing::Nothing | Doing::Finding(_) | Doing::Closing | Doing::Over => false,
+            Doing::Nothing | Doing::Finding(_) | Doing::Closing | Doing::Listening | Doing::Over => false,
         };
         if done && let Doing::Meeting(number) = self.doing {
-            around.check.delivered(self.place, number.get());
+            around.check.delivered(self.voice.lane, number.get());
         }
         if done {
             self.doing = Doing::Nothing;
             self.pause(around);
-        } else if let Some(why) = ended.filter(|_| self.waits()) {
+        } else if let Some(why) = ended.filter(|_| self.waits() && !matches!(self.doing, Doing::Listening)) {
             self.end(shell, around, why);
         }
     }
 
-    fn end(&mut self, shell: &Shell, around: &mut Surroundings<'_>, why: Ended) {
-        around.note(What::Ends { place: self.place, why });
-        around.check.ended(self.place, why, shell.core.frames_kept());
+    fn end(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>, why: Ended) {
+        around.note(What::Ends { lane: self.voice.lane, why });
+        around.check.ended(self.voice.lane, why, shell.core.frames_kept());
         if why == Ended::Finished {
             around.met(Situation::Finished);
         }
+        if self.ear.listens(shell) {
+            self.doing = Doing::Listening;
+            return self.go_on(shell, around);
+        }
+        self.depart(shell, around);
+    }
+
+    fn depart(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
+        self.ear.depart(shell, around);
         self.doing = Doing::Over;
         let delay = around.rng.u64(0..MILLISECOND);
         around.schedule.after(delay, Event::Die(self.place));
@@ -175,16 +191,17 @@ impl Sending {
         if !around.is_alive(RECEIVER) {
             return self.end(shell, around, Ended::PeerDied);
         }
-        shell.add_peer(self.session, RECEIVER);
-        shell.core.connect(self.session, around.scenario.connect(self.place));
+        shell.add_peer(self.voice.session, RECEIVER);
+        shell.core.connect(self.voice.session, around.scenario.connect(self.place));
         self.doing = Doing::Connecting;
         self.die_if_due(around);
         self.go_on(shell, around);
     }
 
     fn flush(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
-        shell.core.with_outbound(self.session, Outbound::flush);
-        let accepted = shell.core.outbound(self.session).map_or(Number::NONE, |outbound| outbound.window().accepted());
+        shell.core.with_outbound(self.voice.session, Outbound::flush);
+        let accepted =
+            shell.core.outbound(self.voice.session).map_or(Number::NONE, |outbound| outbound.window().accepted());
         around.met(Situation::Flush);
         around.note(What::Flushes { place: self.place, number: accepted.get() });
         self.doing = Doing::Flushing(accepted);
@@ -194,17 +211,17 @@ impl Sending {
     fn reserve(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>) {
         let length = around.scenario.length(&mut around.rng);
         shell.step(around);
-        let reserved = shell.core.reserve(self.session, length);
+        let reserved = shell.core.reserve(self.voice.session, length);
         shell.transmit(around, false);
         if let Ok(reservation) = reserved {
             around.note(What::Reserves { place: self.place, length });
             if around.rng.bool() {
-                shell.core.give_back(self.session, reservation);
+                shell.core.give_back(self.voice.session, reservation);
             } else {
                 around.met(Situation::Reservation);
                 let shorter = around.rng.usize(..=length);
                 self.left -= 1;
-                self.attempt(shell, around, shorter, false, Some(reservation));
+                self.voice.attempt(shell, around, shorter, false, Some(reservation));
             }
         }
         self.pause(around);
@@ -219,7 +236,7 @@ impl Sending {
         if let Some(until) = until.filter(|until| *until > around.now()) {
             around.schedule.at(until, Event::Wake(self.place));
         }
-        match self.attempt(shell, around, length, awaited, None) {
+        match self.voice.attempt(shell, around, length, awaited, None) {
             Attempt::NoRoom => {
                 around.met(Situation::Stall);
                 around.note(What::Waits { place: self.place, length });
@@ -238,11 +255,11 @@ impl Sending {
     /// As in `src/sender/session.rs`: an attempt, and what a call does that finds no room.
     fn find_room(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>, mut wanted: Wanted) {
         let is_late = wanted.until.is_some_and(|until| until <= around.now());
-        match self.attempt(shell, around, wanted.length, wanted.awaited, None) {
+        match self.voice.attempt(shell, around, wanted.length, wanted.awaited, None) {
             Attempt::NoRoom if is_late => self.drop_message(shell, around, &wanted),
             Attempt::NoRoom => {
-                wanted.comes_first |= shell.core.await_room(self.session, wanted.length, wanted.awaited); // LRG-3
-                shell.core.with_outbound(self.session, Outbound::flush);
+                wanted.comes_first |= shell.core.await_room(self.voice.session, wanted.length, wanted.awaited); // LRG-3
+                shell.core.with_outbound(self.voice.session, Outbound::flush);
                 shell.transmit(around, false);
                 self.doing = Doing::Finding(wanted);
             }
@@ -251,52 +268,14 @@ impl Sending {
     }
 
     fn drop_message(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>, wanted: &Wanted) {
-        match shell.core.drop_message(self.session) {
-            Ok(number) => {
-                around.note(What::Drops { place: self.place, number: number.get() });
-                around.check.gave(self.place, number.get(), None);
-                self.sent(shell, around, wanted, &Attempt::Sent(number));
-            }
-            Err(_) => self.sent(shell, around, wanted, &Attempt::Ended),
-        }
-    }
-
-    fn attempt(
-        &mut self,
-        shell: &mut Shell,
-        around: &mut Surroundings<'_>,
-        length: usize,
-        awaited: bool,
-        reserved: Option<Reservation>,
-    ) -> Attempt {
-        let outbound = shell.core.outbound(self.session);
-        let Some(accepted) = outbound.map(|outbound| outbound.window().accepted()) else { return Attempt::Ended };
-        // An acknowledgement that is waiting may say that there is nothing to stage behind (DAT-5).
-        if !shell.core.outbound(self.session).is_some_and(|outbound| outbound.window().is_staging()) {
-            shell.step(around);
-        }
-        let content = body(self.place, accepted.next().get(), length);
-        let result = shell.core.send(self.session, &content, Manner { awaited, reserved });
-        if let Ok(number) = result {
-            around.note(What::Accepts { place: self.place, number: number.get(), length, awaited });
-            around.check.gave(self.place, number.get(), Some(length));
-            if awaited {
-                around.check.awaits(self.place, number.get());
-            }
-        }
-        shell.transmit(around, false);
-        match result {
-            Ok(number) => Attempt::Sent(number),
-            Err(SendRefused::NoRoom(NoRoom::Credit)) => Attempt::NoRoom,
-            // None is longer than the receiver takes.
-            Err(SendRefused::NoRoom(NoRoom::TooLong { .. }) | SendRefused::Ended(_)) => Attempt::Ended,
-        }
+        let attempt = self.voice.drop_message(shell, around);
+        self.sent(shell, around, wanted, &attempt);
     }
 
     /// A call that sends comes to its end.
     fn sent(&mut self, shell: &mut Shell, around: &mut Surroundings<'_>, wanted: &Wanted, attempt: &Attempt) {
         if wanted.comes_first {
-            shell.core.end_wait(self.session, wanted.length);
+            shell.core.end_wait(self.voice.session, wanted.length);
         }
         match attempt {
             Attempt::Sent(number) if wanted.awaited => {
@@ -308,7 +287,7 @@ impl Sending {
                 self.pause(around);
             }
             Attempt::NoRoom | Attempt::Ended => {
-                let ended = shell.core.outbound(self.session).and_then(Outbound::ended);
+                let ended = shell.core.outbound(self.voice.session).and_then(Outbound::ended);
                 self.end(shell, around, ended.unwrap_or(Ended::Finished));
             }
         }

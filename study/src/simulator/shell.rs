@@ -2,7 +2,8 @@
 
 use super::{
     Sabotage,
-    events::{Event, MILLISECOND, Place, SECOND, Time},
+    events::{Place, Time},
+    lane::Lane,
     link::Surroundings,
     scenario::{self, Core, RECEIVER, place_named},
     situations::Situation,
@@ -11,35 +12,25 @@ use super::{
 use lamq_protocol::{
     Number, SessionId,
     endpoint::Arrival,
-    session::Outbound,
-    wire::{Acknowledgement, Priority},
+    session::{Ended, Outbound},
+    wire::Priority,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long a message may be staged, give or take as much again (DAT-6).
-const STAGE_TICK: Time = MILLISECOND;
+mod keeping;
 
-/// How long a receiving application may be silent until the keeper answers for it (CAL-6).
-const ANSWER_TICK: Time = 10 * MILLISECOND;
-
-/// How long to wait for an answer on a link that may have lost it: at first, and at most (RTX-2).
-const FIRST_WAIT: Time = 200 * MILLISECOND;
-
-/// How long whoever tried in vain for a long message may take to try again.
-const WANT_PATIENCE: Time = SECOND;
-const LONGEST_WAIT: Time = 30 * SECOND;
-
-/// How many frames a sender may have unacknowledged without watching its inbox.
-const FRAMES_UNWATCHED: usize = 4;
+use keeping::Patience;
 
 /// How many frames one step takes from the inbox at most.
 const FRAMES_PER_STEP: usize = 64;
 
 /// The shell of one core.
 pub(super) struct Shell {
-    place: Place,
+    pub(super) place: Place,
     pub(super) core: Core,
     peers: BTreeMap<SessionId, Place>,
+    /// The streams back.
+    backs: BTreeMap<SessionId, Lane>,
     blocked: BTreeSet<SessionId>,
     /// Credit that was asked for and that no call waits for, and until when.
     wants: BTreeMap<SessionId, (u64, Time)>,
@@ -57,20 +48,13 @@ pub(super) struct Shell {
     pub(super) has_left: bool,
 }
 
-/// The patience with one session.
-struct Patience {
-    wait: Time,
-    ends: Time,
-    /// What was known when it began: whether the session is open, and what was acknowledged.
-    known: (bool, Acknowledgement),
-}
-
 impl Shell {
     pub(super) fn new(place: Place, core: Core) -> Self {
         Self {
             place,
             core,
             peers: BTreeMap::new(),
+            backs: BTreeMap::new(),
             blocked: BTreeSet::new(),
             wants: BTreeMap::new(),
             patience: BTreeMap::new(),
@@ -94,9 +78,9 @@ impl Shell {
         self.blocked.remove(&session);
     }
 
-    /// What of it is left: sessions and links. Of a receiver nothing must be, once all senders are gone.
+    /// What of it is left: sessions and links, also of streams back. Of a receiver nothing must be, once all senders are gone.
     pub(super) fn left(&self) -> usize {
-        self.peers.len() + self.blocked.len() + self.core.senders().len()
+        self.peers.len() + self.blocked.len() + self.core.senders().len() + usize::from(self.core.sends())
     }
 
     /// As a call does that waits.
@@ -105,7 +89,16 @@ impl Shell {
         let drained = self.read(around, false);
         self.look_around(around);
         self.ask_again(around);
-        self.transmit(around, drained);
+        self.transmit(around, drained && !self.core.has_event());
+    }
+
+    /// A step of a call that waits has found nothing to return with.
+    pub(super) fn find_nothing(&mut self, around: &mut Surroundings<'_>) {
+        around.check.waits(self.place);
+        if around.sabotage != Some(Sabotage::ForgetUnanswered) {
+            self.core.expect_no_answer(); // ACK-12
+        }
+        self.transmit(around, false);
     }
 
     pub(super) fn transmit(&mut self, around: &mut Surroundings<'_>, idle: bool) {
@@ -125,27 +118,57 @@ impl Shell {
         }
         while let Some(session) = self.core.poll_ended() {
             self.remove_peer(session);
+            self.forget_back(around, session);
         }
         self.tell_check(around);
     }
 
+    /// Nobody asks for a stream back that is over.
+    fn forget_back(&mut self, around: &mut Surroundings<'_>, session: SessionId) {
+        let Some(lane) = self.backs.remove(&session) else { return };
+        let Some(outbound) = self.core.forget(session) else { return };
+        if let Some(why) = outbound.ended() {
+            around.note(What::Ends { lane, why });
+            around.check.ended(lane, why, outbound.window().frames_kept());
+            around.situations.add(Situation::BackFinished, u64::from(why == Ended::Finished));
+            around.situations.add(Situation::BackLeft, u64::from(why == Ended::ClosedByPeer));
+        }
+    }
+
     /// What a sender may be judged by.
     fn tell_check(&self, around: &mut Surroundings<'_>) {
-        for session in self.peers.keys() {
+        for (session, peer) in &self.peers {
             if let Some(outbound) = self.core.outbound(*session) {
-                around.check.knows(self.place, outbound.window(), self.core.now());
+                let lane = Lane::between(self.place, *peer);
+                around.check.knows(lane, outbound.window(), self.core.now());
             }
         }
+    }
+
+    /// A call is over, or the keeper's tick; `quiet`: a tick, before which nobody has called in for a while.
+    pub(super) fn rests(&self, around: &mut Surroundings<'_>, quiet: bool) {
+        // What was swallowed has not been seen on the link.
+        let can_tell = |session| !self.blocked.contains(session) && around.sabotage != Some(Sabotage::DropWhenFull);
+        for (session, peer) in self.peers.iter().filter(|(session, _)| can_tell(session)).collect::<Vec<_>>() {
+            if let Some(outbound) = self.core.outbound(*session).filter(|outbound| outbound.is_open()) {
+                around.check.keeps(Lane::between(self.place, *peer), outbound.window());
+            }
+        }
+        around.check.rests(self.place, quiet, &mut around.situations);
     }
 
     /// Takes frames, until the application has something to see or, with `all`, until there are no more. Returns whether the inbox
     /// was found empty.
     fn read(&mut self, around: &mut Surroundings<'_>, all: bool) -> bool {
+        let mut came = false;
         for _ in 0..FRAMES_PER_STEP {
-            if !all && self.core.has_event() {
+            // Acknowledgements of what we send must not wait behind messages that nobody reads.
+            let goes_on = || if came { self.core.awaits_answer() } else { self.core.sends() };
+            if !all && self.core.has_event() && !goes_on() {
                 return false;
             }
             let Some(frame) = around.take(self.place) else { return true };
+            came = true;
             if let Some(arrival) = self.core.handle_frame(frame) {
                 self.answer(around, &arrival);
             }
@@ -178,9 +201,13 @@ impl Shell {
         let session = scenario::session(&mut around.rng);
         self.add_peer(session, peer);
         self.core.accept(greeting, around.scenario.greeter(), session);
+        if greeting.back.is_some() {
+            self.backs.insert(session, Lane::back_to(peer));
+        }
         if self.has_left {
             around.met(Situation::TurnedAway);
             self.core.leave();
+            self.close_back(around, session);
         }
     }
 
@@ -209,12 +236,24 @@ impl Shell {
         self.remove_peer(session);
     }
 
-    /// The receiving application leaves.
+    /// The receiving application leaves, and sends nothing back any more.
     pub(super) fn leave(&mut self, around: &mut Surroundings<'_>) {
         self.has_left = true;
         self.drain(around); // who has greeted is told too
         self.core.leave();
         self.transmit(around, true);
+        for session in self.backs.keys().copied().collect::<Vec<_>>() {
+            self.close_back(around, session);
+        }
+        self.transmit(around, true);
+    }
+
+    /// Ends a stream back, if it is one.
+    pub(super) fn close_back(&mut self, around: &mut Surroundings<'_>, session: SessionId) {
+        let Some(lane) = self.backs.get(&session).copied() else { return };
+        around.note(What::Closes { lane });
+        around.check.closes(lane);
+        self.core.with_outbound(session, Outbound::close);
     }
 
     // What happens to a process, whether or not it looks.
@@ -232,121 +271,5 @@ impl Shell {
     /// Whether a thread that is about to sleep would be woken at once.
     pub(super) fn is_called(&self, around: &Surroundings<'_>) -> bool {
         around.has_frames(self.place) || !self.rooms.is_empty() || !self.bells.is_empty()
-    }
-
-    // Between calls.
-
-    /// Whether something is left to say that no call need say.
-    pub(super) fn is_unsaid(&self) -> bool {
-        self.core.wants_idle_transmit() || self.core.staged().next().is_some()
-    }
-
-    /// Whether something may come that is to be served.
-    fn is_awaiting(&self, lossy: bool) -> bool {
-        let may_ask = || lossy && self.awaiting().next().is_some();
-        let wants = || self.core.wants_idly().next().is_some();
-        self.place == RECEIVER
-            || self.core.frames_kept() > FRAMES_UNWATCHED
-            || self.core.owes_gap()
-            || self.core.awaits_credit()
-            || may_ask()
-            || wants()
-    }
-
-    /// Has the keeper look after it, unless it has been told so or there is nothing for it.
-    pub(super) fn call_keeper(&mut self, around: &mut Surroundings<'_>) {
-        if !self.ticking && (self.is_unsaid() || self.is_awaiting(around.scenario.lossy)) {
-            self.ticking = true;
-            let tick = if self.place == RECEIVER { ANSWER_TICK } else { STAGE_TICK };
-            around.schedule.after(tick, Event::Tick(self.place));
-        }
-    }
-
-    /// What the keeper does at a tick (CAL-6); `waits`: a call does.
-    pub(super) fn tick(&mut self, around: &mut Surroundings<'_>, waits: bool) {
-        self.ticking = false;
-        let quiet = !std::mem::take(&mut self.called);
-        let away = quiet && !waits;
-        for (session, first) in std::mem::take(&mut self.staged) {
-            if self.core.outbound(session).and_then(|outbound| outbound.window().staged()) == Some(first) {
-                around.met(Situation::StageTimeout);
-                self.core.with_outbound(session, Outbound::handle_stage_timeout);
-            }
-        }
-        if away {
-            self.read(around, true);
-            self.look_around(around);
-        }
-        self.ask_again(around);
-        self.transmit(around, away);
-        self.staged.extend(self.core.staged());
-        if !self.staged.is_empty() || !quiet || self.is_called(around) {
-            self.call_keeper(around);
-        }
-        self.set_alarm(around);
-    }
-
-    // Patience, on a lossy link.
-
-    /// Gives back what nobody has come back for.
-    fn end_idle_wants(&mut self, now: Time) {
-        let Self { core, wants, .. } = self;
-        wants.retain(|session, (credit, _)| core.wants_idly().any(|want| want == (*session, *credit)));
-        for (session, credit) in core.wants_idly() {
-            wants.entry(session).or_insert((credit, now + WANT_PATIENCE));
-        }
-        let passed = |(session, (_, until)): (&SessionId, &(u64, Time))| (*until <= now).then_some(*session);
-        for session in wants.iter().filter_map(passed).collect::<Vec<_>>() {
-            core.end_want(session);
-        }
-    }
-
-    fn ask_again(&mut self, around: &mut Surroundings<'_>) {
-        self.end_idle_wants(around.now());
-        self.renew_patience(around);
-        let now = around.now();
-        for (session, patience) in &mut self.patience {
-            if patience.ends <= now {
-                patience.wait = (patience.wait * 2).min(LONGEST_WAIT);
-                patience.ends = now + patience.wait;
-                around.met(Situation::AskedAgain);
-                around.note(What::Asks { place: self.place });
-                self.core.with_outbound(*session, Outbound::handle_answer_timeout);
-            }
-        }
-    }
-
-    /// Plans the next time to ask: to be called before a sleep.
-    pub(super) fn set_alarm(&mut self, around: &mut Surroundings<'_>) {
-        self.renew_patience(around);
-        let wants = self.wants.values().map(|(_, until)| *until);
-        let next = self.patience.values().map(|patience| patience.ends).chain(wants).min();
-        if let Some(next) = next.filter(|next| self.alarm.is_none_or(|alarm| alarm > *next)) {
-            self.alarm = Some(next);
-            around.schedule.at(next, Event::Alarm(self.place));
-        }
-    }
-
-    pub(super) fn alarm_rang(&mut self, now: Time) {
-        self.alarm = self.alarm.filter(|alarm| *alarm > now);
-    }
-
-    fn renew_patience(&mut self, around: &Surroundings<'_>) {
-        if !around.scenario.lossy || around.sabotage == Some(Sabotage::ForgetAsking) {
-            return;
-        }
-        let mut awaiting: BTreeMap<_, _> = self.awaiting().collect();
-        self.patience.retain(|session, patience| awaiting.get(session) == Some(&patience.known));
-        awaiting.retain(|session, _| !self.patience.contains_key(session));
-        let ends = around.now() + FIRST_WAIT;
-        let begun = awaiting.into_iter().map(|(session, known)| (session, Patience { wait: FIRST_WAIT, ends, known }));
-        self.patience.extend(begun);
-    }
-
-    fn awaiting(&self) -> impl Iterator<Item = (SessionId, (bool, Acknowledgement))> {
-        self.peers.keys().filter_map(|session| {
-            let outbound = self.core.outbound(*session).filter(|outbound| outbound.awaits_something())?;
-            Some((*session, (outbound.is_open(), *outbound.window().acknowledged())))
-        })
     }
 }

@@ -55,6 +55,13 @@ situations! {
     ReceiverLeft "receivers that left"
     TurnedAway "senders that came too late"
     Finished "sessions finished"
+    Answered "answers sent"
+    LongAnswer "answers longer than a frame"
+    AnswerRead "answers read"
+    Carried "acknowledgements carried"
+    PutOff "acknowledgements put off for an answer"
+    BackFinished "streams back finished"
+    BackLeft "streams back that nobody reads"
 }
 
 /// How often each [`Situation`] was met.

@@ -1,10 +1,13 @@
 //! What happened, step by step: to be read by people, and to tell two runs apart.
 
-use super::events::{MILLISECOND, Place, Time};
+use super::{
+    events::{MILLISECOND, Place, Time},
+    lane::Lane,
+};
 use lamq_protocol::{
     Number,
     session::{Departure, Ended},
-    wire::{Ask, EndReason, Frame, decode},
+    wire::{Acknowledgement, Ask, EndReason, Frame, decode},
 };
 use std::{
     collections::VecDeque,
@@ -23,17 +26,17 @@ pub struct Step {
 pub(super) enum What {
     Sends { from: Place, to: Place, frame: Summary, passage: Passage },
     Takes { place: Place, frame: Summary },
-    Accepts { place: Place, number: u64, length: usize, awaited: bool },
-    Drops { place: Place, number: u64 },
+    Accepts { lane: Lane, number: u64, length: usize, awaited: bool },
+    Drops { lane: Lane, number: u64 },
     Reserves { place: Place, length: usize },
     Waits { place: Place, length: usize },
     Flushes { place: Place, number: u64 },
-    Closes { place: Place },
-    Ends { place: Place, why: Ended },
-    Joins { sender: Place },
-    Message { sender: Place, number: u64, length: usize },
-    Gap { sender: Place, first: u64, last: u64 },
-    Departs { sender: Place, how: Departure, last: u64 },
+    Closes { lane: Lane },
+    Ends { lane: Lane, why: Ended },
+    Joins { lane: Lane },
+    Message { lane: Lane, number: u64, length: usize },
+    Gap { lane: Lane, first: u64, last: u64 },
+    Departs { lane: Lane, how: Departure, last: u64 },
     Asks { place: Place },
     Buries { place: Place, dead: Place },
     Stops { place: Place, until: Time },
@@ -57,7 +60,7 @@ pub(super) enum Summary {
     Greeting,
     Welcome { frames: u64, bytes: u64 },
     Refusal,
-    Data { frame: u64, first: u64, last: u64, bytes: u32 },
+    Data { frame: u64, first: u64, last: u64, bytes: u32, carried: Option<Box<Self>> },
     Acknowledgement { frames: u64, early: u64, levels: [u64; 3], credit: [u64; 2] },
     Close { last: u64, reason: EndReason },
     Ask { question: u64, bytes: u64, given_back: u64 },
@@ -77,20 +80,24 @@ impl Summary {
                 first: data.first().get(),
                 last: data.last().get(),
                 bytes: data.body_bytes(),
+                carried: data.carried().map(|(_, carried)| Box::new(Self::acknowledgement(&carried))),
             },
-            Ok(Frame::Acknowledgement(acknowledgement)) => Self::Acknowledgement {
-                frames: acknowledgement.frames.get(),
-                early: acknowledgement.early,
-                levels: [acknowledgement.received, acknowledgement.delivered, acknowledgement.processed]
-                    .map(Number::get),
-                credit: [acknowledgement.frame_credit, acknowledgement.byte_credit],
-            },
+            Ok(Frame::Acknowledgement(acknowledgement)) => Self::acknowledgement(&acknowledgement),
             Ok(Frame::Close(close)) => Self::Close { last: close.last.get(), reason: close.reason },
             Ok(Frame::Ask(ask)) => {
                 let Ask { question, bytes, given_back } = ask;
                 Self::Ask { question, bytes, given_back }
             }
             Err(_) => Self::Malformed,
+        }
+    }
+
+    fn acknowledgement(acknowledgement: &Acknowledgement) -> Self {
+        Self::Acknowledgement {
+            frames: acknowledgement.frames.get(),
+            early: acknowledgement.early,
+            levels: [acknowledgement.received, acknowledgement.delivered, acknowledgement.processed].map(Number::get),
+            credit: [acknowledgement.frame_credit, acknowledgement.byte_credit],
         }
     }
 }
@@ -151,6 +158,11 @@ pub(super) fn name(place: Place) -> String {
     if place == super::scenario::RECEIVER { "receiver".to_owned() } else { format!("sender {place}") }
 }
 
+/// Who reads a stream.
+fn reader(lane: Lane) -> String {
+    if lane.is_back { name(lane.reader()) } else { "the application".to_owned() }
+}
+
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -164,25 +176,25 @@ impl fmt::Display for What {
                 write!(f, "{} -> {}: {frame}{fate}", name(*from), name(*to))
             }
             Self::Takes { place, frame } => write!(f, "{} takes: {frame}", name(*place)),
-            Self::Accepts { place, number, length, awaited } => {
+            Self::Accepts { lane, number, length, awaited } => {
                 let awaited = if *awaited { ", and waits for its delivery" } else { "" };
-                write!(f, "{} sends message {number} of {length} bytes{awaited}", name(*place))
+                write!(f, "{lane} sends message {number} of {length} bytes{awaited}")
             }
-            Self::Drops { place, number } => write!(f, "{} drops message {number}", name(*place)),
+            Self::Drops { lane, number } => write!(f, "{lane} drops message {number}"),
             Self::Reserves { place, length } => write!(f, "{} sets {length} bytes aside", name(*place)),
             Self::Waits { place, length } => write!(f, "{} waits for room for {length} bytes", name(*place)),
             Self::Flushes { place, number } => write!(f, "{} flushes up to message {number}", name(*place)),
-            Self::Closes { place } => write!(f, "{} closes", name(*place)),
-            Self::Ends { place, why } => write!(f, "{} is told: {why}", name(*place)),
-            Self::Joins { sender } => write!(f, "the application is told: {} joined", name(*sender)),
-            Self::Message { sender, number, length } => {
-                write!(f, "the application gets message {number} of {}, {length} bytes", name(*sender))
+            Self::Closes { lane } => write!(f, "{lane} closes"),
+            Self::Ends { lane, why } => write!(f, "{lane} is told: {why}"),
+            Self::Joins { lane } => write!(f, "{} is told: {lane} joined", reader(*lane)),
+            Self::Message { lane, number, length } => {
+                write!(f, "{} gets message {number} of {lane}, {length} bytes", reader(*lane))
             }
-            Self::Gap { sender, first, last } => {
-                write!(f, "the application is told: {} dropped {first} to {last}", name(*sender))
+            Self::Gap { lane, first, last } => {
+                write!(f, "{} is told: {lane} dropped {first} to {last}", reader(*lane))
             }
-            Self::Departs { sender, how, last } => {
-                write!(f, "the application is told: {} {how}, last number {last}", name(*sender))
+            Self::Departs { lane, how, last } => {
+                write!(f, "{} is told: {lane} {how}, last number {last}", reader(*lane))
             }
             Self::Asks { place } => write!(f, "{} has waited long enough for an answer", name(*place)),
             Self::Buries { place, dead } => write!(f, "{} hears that {} is dead", name(*place), name(*dead)),
@@ -200,8 +212,9 @@ impl fmt::Display for Summary {
             Self::Greeting => write!(f, "greeting"),
             Self::Welcome { frames, bytes } => write!(f, "welcome, credit {frames} frames and {bytes} bytes"),
             Self::Refusal => write!(f, "refusal"),
-            Self::Data { frame, first, last, bytes } => {
-                write!(f, "data {frame} with messages {first} to {last}, {bytes} bytes")
+            Self::Data { frame, first, last, bytes, carried } => {
+                write!(f, "data {frame} with messages {first} to {last}, {bytes} bytes")?;
+                carried.as_ref().map_or(Ok(()), |carried| write!(f, "; {carried}"))
             }
             Self::Acknowledgement { frames, early, levels: [received, delivered, processed], credit } => {
                 write!(f, "acknowledgement of {frames} frames")?;

@@ -212,9 +212,7 @@ impl<'a> World<'a> {
     fn call(&mut self, place: Place, run: impl FnOnce(&mut Application, &mut Shell, &mut Surroundings<'_>)) {
         let Process { shell: Some(shell), application, .. } = &mut self.processes[place] else { return };
         run(application, shell, &mut self.around);
-        if place == RECEIVER {
-            self.around.check.receiver_rests();
-        }
+        shell.rests(&mut self.around, false);
         shell.call_keeper(&mut self.around);
         shell.set_alarm(&mut self.around);
         if application.waits() && shell.is_called(&self.around) {
@@ -224,10 +222,8 @@ impl<'a> World<'a> {
 
     fn tick(&mut self, place: Place) {
         let Process { shell: Some(shell), application, .. } = &mut self.processes[place] else { return };
-        shell.tick(&mut self.around, application.waits());
-        if place == RECEIVER {
-            self.around.check.receiver_rests();
-        }
+        let quiet = shell.tick(&mut self.around, application.waits());
+        shell.rests(&mut self.around, quiet);
     }
 
     fn die(&mut self, place: Place) {
@@ -236,11 +232,10 @@ impl<'a> World<'a> {
         let is_over = matches!(application, Application::Sends(sending) if sending.is_over());
         count(&shell, &mut self.around.situations);
         self.around.note(What::Dies { place });
+        self.around.check.died(place);
         if place == RECEIVER {
-            self.around.check.receiver_died();
             self.around.situations.add(Situation::ReceiverDeath, u64::from(!shell.has_left));
         } else {
-            self.around.check.died(place);
             self.around.situations.add(Situation::SenderDeath, u64::from(!is_over));
         }
         self.around.end(place);
@@ -272,8 +267,9 @@ impl<'a> World<'a> {
 /// What a core has counted.
 fn count(shell: &Shell, situations: &mut Situations) {
     let counters = shell.core.counters();
+    let is_receiver = shell.place == RECEIVER;
+    situations.add(if is_receiver { Situation::Delivered } else { Situation::AnswerRead }, counters.delivered);
     for (situation, count) in [
-        (Situation::Delivered, counters.delivered),
         (Situation::Early, counters.early),
         (Situation::Duplicate, counters.duplicates),
         (Situation::RepeatedGreeting, counters.repeated_greeting),

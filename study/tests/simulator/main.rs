@@ -14,7 +14,10 @@ fn report(seed: u64, settings: &Settings) -> Report {
     run(seed, settings).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-#[proves("PRO-1", "PRO-2", "PRO-3", "LAM-2", "DRP-1", "ACK-8", "CRD-1", "CRD-2", "LRG-4", "CLO-2", "DTH-2", "RTX-2")]
+#[proves(
+    "PRO-1", "PRO-2", "PRO-3", "LAM-2", "DRP-1", "ACK-8", "CRD-1", "CRD-2", "LRG-4", "CLO-2", "DTH-2", "RTX-2",
+    "ACK-11", "ACK-12", "DPX-1"
+)]
 #[test]
 fn every_world_keeps_its_promises_and_comes_to_rest_and_all_situations_are_met() {
     let mut met = Situations::default();
@@ -122,6 +125,11 @@ fn a_sender_that_does_not_ask_again_is_found_stuck() {
 #[test]
 fn a_receiver_that_waits_in_silence_is_found() {
     demand_found(Sabotage::SilentWait, &["is quiet, and not done"]);
+}
+
+#[test]
+fn an_acknowledgement_that_waits_for_an_answer_in_vain_is_found() {
+    demand_found(Sabotage::ForgetUnanswered, &["(ACK-4, ACK-12)"]);
 }
 
 #[test]
