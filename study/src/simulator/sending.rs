@@ -259,7 +259,6 @@ impl Sending {
             Attempt::NoRoom if is_late => self.drop_message(shell, around, &wanted),
             Attempt::NoRoom => {
                 wanted.comes_first |= shell.core.await_room(self.voice.session, wanted.length, wanted.awaited); // LRG-3
-                shell.core.with_outbound(self.voice.session, Outbound::flush);
                 shell.transmit(around, false);
                 self.doing = Doing::Finding(wanted);
             }

@@ -7,7 +7,7 @@ use lamq_study::simulator::{Failure, Report, Sabotage, Settings, Situation, Situ
 const SEEDS: u64 = 300;
 
 /// In so many worlds each sabotage is to be found.
-const SEEDS_OF_SABOTAGE: u64 = 100;
+const SEEDS_OF_SABOTAGE: u64 = 300;
 
 #[track_caller]
 fn report(seed: u64, settings: &Settings) -> Report {
