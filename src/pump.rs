@@ -152,7 +152,7 @@ impl State {
             staged: Vec::new(),
             progressed: false,
             served: false,
-            looks: Looks::new(poller.rare()),
+            looks: Looks::default(),
             wants: BTreeMap::new(),
             seekers: BTreeMap::new(),
             held: BTreeSet::new(),
@@ -192,7 +192,7 @@ impl State {
     pub(crate) fn look(&mut self) -> bool {
         let (came, drained) = self.read(false);
         let found = came && self.core.has_message();
-        let happened = (self.looks.is_due(came, found) && self.look_around()) | self.seek();
+        let happened = (self.looks.is_due(found) && self.look_around()) | self.seek();
         self.progressed |= came || happened;
         self.ask_again();
         self.end_idle_wants();

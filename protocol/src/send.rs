@@ -198,10 +198,7 @@ impl SendWindow {
 
     /// Closes the staged frame (DAT-6); `solicit` asks for its acknowledgement (ACK-4).
     pub fn seal(&mut self, solicit: bool) {
-        // The look before is not for nothing: what is taken is copied, be it there or not.
-        if let Some(session) = self.session.filter(|_| self.open.is_some())
-            && let Some(open) = self.open.take()
-        {
+        if let (Some(session), Some(open)) = (self.session, self.open.take()) {
             let (last, whole) = (open.last(), open.last_whole());
             let (bytes, index) = open.finish(session, self.flight.next(), solicit);
             self.flight.reuse_index(index);

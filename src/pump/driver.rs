@@ -108,13 +108,7 @@ impl Driver {
         self.generation.check()?;
         let step = |state: &mut State| {
             state.settle();
-            state.looks.is_before_sleep = deadline != Deadline::Now;
-            let mut result = step(state);
-            let has_skipped = state.looks.is_before_sleep && result.is_none();
-            state.looks.is_before_sleep = false;
-            if has_skipped && deadline.has_passed() {
-                result = step(state); // no sleep follows that would see what is rare
-            }
+            let result = step(state);
             if result.is_none() {
                 // ACK-12: it may be a call for which the application lets its answer wait.
                 state.core.expect_no_answer();

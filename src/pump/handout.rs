@@ -1,12 +1,7 @@
 //! Messages that lie ready for the receiving application, so that most of its calls need not enter the endpoint.
 
 use super::State;
-use crate::{
-    message::Message,
-    pool::FrameBuffer,
-    raw::{Counted, Prepaid},
-    sync::Loan,
-};
+use crate::{message::Message, pool::FrameBuffer, raw::Prepaid, sync::Loan};
 use lamq_protocol::endpoint::Lease;
 
 /// What lies ready, if anything does.
@@ -25,10 +20,11 @@ impl Handout {
     #[inline]
     pub(crate) fn take(&self, one_more: bool) -> Option<Message> {
         self.make_use(|Laid { lease, shares }| {
+            let bytes = shares.take()?; // there are as many as the lease may hand out
             let record = lease.next_message(one_more)?;
             Some(Message {
                 may_repeat: lease.may_repeat(&record),
-                bytes: shares.take().unwrap_or_else(|| share(lease)),
+                bytes,
                 body: record.body,
                 number: record.number,
                 stamp: record.stamp,
@@ -37,13 +33,6 @@ impl Handout {
             })
         })
     }
-}
-
-/// A lease hands out no more than it said; but what it does must not be lost.
-#[cold]
-fn share(lease: &Lease<FrameBuffer>) -> Counted<Vec<u8>> {
-    debug_assert!(false, "more messages than were paid for");
-    lease.frame().clone().into_bytes()
 }
 
 impl State {

@@ -31,8 +31,6 @@ pub(super) struct Poller {
     spin: Spin,
     /// Whether something is in memory that can be handed out: a hint.
     has_event: AtomicBool,
-    /// Whether whoever slept found something that is rare.
-    rare: Arc<AtomicBool>,
     /// Lit when it is first asked for: until then it costs nothing.
     beacon: OnceLock<Beacon>,
     reports: Reports,
@@ -78,7 +76,6 @@ impl Poller {
             tick,
             spin: Spin::new(spin),
             has_event: AtomicBool::new(false),
-            rare: Arc::new(AtomicBool::new(true)),
             beacon: OnceLock::new(),
             reports: Reports::default(),
         })
@@ -91,10 +88,6 @@ impl Poller {
     /// Whether something is in memory that can be handed out, unless another thread is about to change that.
     pub(super) fn has_event(&self) -> bool {
         self.has_event.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn rare(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.rare)
     }
 
     pub(super) fn reports(&self) -> Reports {
@@ -180,9 +173,6 @@ impl World<State> for Poller {
         };
         if !self.spin.finds(until, look) && !inlet.has_ahead() {
             sleep_at_once(&mut fds, until);
-        }
-        if fds[1].any() != Some(false) || again.has_passed() {
-            self.rare.store(true, Ordering::Relaxed);
         }
     }
 

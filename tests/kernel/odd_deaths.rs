@@ -111,7 +111,14 @@ fn a_sender_that_dumps_core_is_dead_when_the_dump_is_done() {
         command.current_dir(&folder.0);
         let process = Process::start_from(command, "speak-and-dump", name.as_str());
         let mut process = sender_in(process, &receiver);
-        demand_died(during(move || receiver.recv_event(Some(HOUR)), || process.signal(signal)).1);
+        let stat = format!("/proc/{}/stat", process.id());
+        // Nobody has waited for it, so a zombie is what is left. Until then it is alive, and the dump may have to wait for the disk.
+        let is_done = || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") Z "));
+        let act = || {
+            process.signal(signal);
+            wait_until("the dump is done", is_done);
+        };
+        demand_died(during(move || receiver.recv_event(Some(HOUR)), act).1);
         wait_until("it has ended", || process.has_ended());
     }
     println!("dumps: {:?}", fs::read_dir(&folder.0).unwrap().map(|dump| dump.unwrap().path()).collect::<Vec<_>>());

@@ -16,13 +16,11 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn transmit(&mut self, idle: bool, link: &mut dyn FnMut(SessionId, Priority, &[u8]) -> bool) -> Vec<SessionId> {
         let mut blocked = Vec::new();
         self.grant_large();
-        let share = if self.inbound.is_empty() { 0 } else { self.share_of(self.active_sessions()) };
-        self.share = share;
+        self.share = if self.inbound.is_empty() { 0 } else { self.share_of(self.active_sessions()) };
         self.fresh = false;
         let mut place = 0;
         while let Some(session) = self.touched.at(place) {
-            let (left, stays) =
-                self.transmit_in(session, share, idle, &mut |priority, frame| link(session, priority, frame));
+            let (left, stays) = self.transmit_in(session, idle, &mut |priority, frame| link(session, priority, frame));
             if !left {
                 blocked.push(session);
             }
@@ -36,12 +34,12 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     }
 
     /// Offers what is due in one session. Returns whether all of that has left, and whether there is more to say when idle.
-    fn transmit_in(&mut self, session: SessionId, share: u64, idle: bool, link: &mut LinkFn<'_>) -> (bool, bool) {
-        let Self { inbound, outbound, clock, carrier, handed, ended, .. } = self;
+    fn transmit_in(&mut self, session: SessionId, idle: bool, link: &mut LinkFn<'_>) -> (bool, bool) {
+        let Self { inbound, outbound, clock, carrier, handed, ended, share, .. } = self;
         let (incoming, mut outgoing) = (inbound.get_mut(&session), outbound.get_mut(&session));
         let (mut left, mut stays, mut receives, mut is_over) = (true, false, false, false);
         if let Some(incoming) = incoming {
-            let mut due = incoming.session.due(share);
+            let mut due = incoming.session.due(*share);
             if let (Some(news), Some(outgoing)) = (due, &mut outgoing)
                 && incoming.session.can_be_carried()
                 && outgoing.transmit_with(&news.acknowledgement, clock, carrier, link)

@@ -39,8 +39,8 @@ impl RecvWindow {
         let new = self.current(share);
         let pace = if self.is_urgent(share, Pace::Answering) {
             Pace::Answering
-        } else if self.is_urgent(share, Pace::Reading) {
-            Pace::Reading
+        } else if self.owes_answer() {
+            Pace::Reading // ACK-4
         } else if self.is_news(&new) {
             Pace::Idle
         } else {
