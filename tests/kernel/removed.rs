@@ -149,9 +149,9 @@ fn a_newcomer_has_its_turn_beside_those_who_fill_the_old_queue() {
             thread::sleep(Duration::from_micros(200)); // it is slower than they are
             receiver.recv_timeout(WATCHDOG).unwrap();
         }
-        let waited = start.elapsed();
+        let had_its_turn = is_over.load(Ordering::Relaxed);
         receiver.close();
-        assert!(come.is_finished() && waited < WATCHDOG / 6, "the newcomer had no turn in {waited:?}");
+        assert!(had_its_turn, "the newcomer had no turn in {:?}", start.elapsed());
         come.join().unwrap().unwrap();
     });
 }
