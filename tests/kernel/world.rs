@@ -205,10 +205,10 @@ impl Dice {
     }
 }
 
-/// Writes the check of a frame without bodies: CRC-32, bit by bit.
+/// Writes the check of a frame without bodies: CRC-32C, bit by bit.
 pub(crate) fn seal(frame: &mut [u8]) {
     let crc = frame[4..].iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82F6_3B78 } else { crc >> 1 })
     });
     frame[..4].copy_from_slice(&(!crc).to_le_bytes());
 }

@@ -113,10 +113,7 @@ pub(super) fn verify(bytes: &[u8], bodies: Range<usize>) -> Result<(), Fault> {
 }
 
 fn check(bytes: &[u8], bodies: Range<usize>) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&bytes[CHECK.end..bodies.start]);
-    hasher.update(&bytes[bodies.end..]);
-    hasher.finalize()
+    crc32c::crc32c_append(crc32c::crc32c(&bytes[CHECK.end..bodies.start]), &bytes[bodies.end..])
 }
 
 /// The field at a range that the caller has checked to lie inside.

@@ -86,12 +86,12 @@ pub(crate) fn sealed(mut frame: Vec<u8>) -> Vec<u8> {
     frame
 }
 
-/// The check as the specification has it: CRC-32 of ISO-HDLC over all but itself and the bodies, bit by bit.
+/// The check as the specification has it: CRC-32C over all but itself and the bodies, bit by bit.
 pub(crate) fn check(frame: &[u8]) -> u32 {
     let bodies = bodies_of(frame);
     let covered = frame[4..bodies.start].iter().chain(&frame[bodies.end..]);
     !covered.fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82F6_3B78 } else { crc >> 1 })
     })
 }
 

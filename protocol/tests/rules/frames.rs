@@ -158,7 +158,7 @@ fn what_is_reserved_is_sent_as_zero_and_refused_when_it_is_not() {
 }
 
 #[test]
-fn the_check_is_the_crc_of_zlib_over_all_but_itself_and_the_bodies() {
+fn the_check_is_a_crc_over_all_but_itself_and_the_bodies() {
     for (kind, frame) in good_frames() {
         assert_eq!(frame[..4], check(&frame).to_le_bytes(), "{kind}");
     }
