@@ -38,6 +38,7 @@ mod orphan;
 mod patience;
 mod poller;
 mod rare;
+mod reading;
 mod seek;
 mod spin;
 mod staging;
@@ -45,8 +46,10 @@ mod want;
 
 pub(crate) use driver::Driver;
 pub(crate) use handout::Handout;
+use mailbox::Entrance;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use poller::sleep_on;
+pub(crate) use reading::{Look, Reading};
 pub(crate) use seek::{APPEAR_TICK, GREETING_TICK, Seeker};
 pub(crate) use spin::Spin;
 pub(crate) use staging::Staging;
@@ -70,6 +73,8 @@ pub(crate) struct State {
     retry_soon: bool,
     /// Until when, and at the address of which entrance, somebody sleeps at most. Whoever does keeps that, so no other one has the address.
     planned: Option<(Deadline, usize)>,
+    /// What was slept on last, to be slept on again.
+    slept_at: Option<Arc<Entrance>>,
     /// Frames that were staged at the keeper's last tick, by their first number.
     staged: Vec<(SessionId, Number)>,
     pub(crate) part: Part,
@@ -113,15 +118,9 @@ pub(crate) enum Part {
     Closed,
 }
 
-/// How many frames one step takes from the inbox at most, so that a flood cannot outlast a deadline.
-const FRAMES_PER_STEP: usize = 64;
-
 /// How many frames a sender may have unacknowledged without watching its inbox, which has room for ten answers: one is
 /// acknowledged twice at most, when it is delivered and when the receiver is idle.
 const FRAMES_UNWATCHED: usize = 4;
-
-/// How many such steps empty any inbox: `HARD_MSGMAX` of Linux is 65,536 frames.
-const MAX_DRAIN: usize = (1 << 16) / FRAMES_PER_STEP;
 
 impl State {
     fn new(link: Arc<dyn Link>, mailbox: Mailbox, settings: Settings, part: Part, poller: &Poller) -> Self {
@@ -149,6 +148,7 @@ impl State {
             patience: BTreeMap::new(),
             retry_soon: false,
             planned: None,
+            slept_at: None,
             staged: Vec::new(),
             progressed: false,
             served: false,
@@ -183,20 +183,22 @@ impl State {
 
     /// Looks, then transmits.
     pub(crate) fn step(&mut self) {
-        let drained = self.look();
+        let Look { drained, .. } = self.look(Reading::Ahead);
         self.transmit(drained && !self.core.has_event());
     }
 
-    /// Reads the inbox until the application has something to see, and tells deaths. Returns whether the inbox was found empty. What that has
-    /// made due is to be transmitted.
-    pub(crate) fn look(&mut self) -> bool {
-        let (came, drained) = self.read(false);
-        let found = came && self.core.has_message();
-        let happened = (self.looks.is_due(found) && self.look_around()) | self.seek();
-        self.progressed |= came || happened;
-        self.ask_again();
-        self.end_idle_wants();
-        drained
+    /// Reads the inbox until the application has something to see, and tells deaths. What that has made due is to be transmitted.
+    pub(crate) fn look(&mut self, reading: Reading) -> Look {
+        let look = self.read(reading);
+        let came = look.came;
+        let found = came && (look.event.is_some() || self.core.has_message());
+        self.progressed |= came;
+        if self.looks.is_due(found) {
+            self.progressed |= self.look_around() | self.seek();
+            self.ask_again();
+            self.end_idle_wants();
+        }
+        look
     }
 
     /// Offers what is due to the links.
@@ -281,7 +283,7 @@ impl State {
             }
         }
         if away {
-            self.read(true);
+            self.read(Reading::All);
             self.look_around();
             self.seek();
             self.served = false; // that was not a call
@@ -308,52 +310,6 @@ impl State {
         match self.epoll.add(peer.destination().writable(), EpollEvent::new(EpollFlags::EPOLLOUT, session.get())) {
             Ok(()) => _ = self.blocked.insert(session),
             Err(_) => self.retry_soon = true,
-        }
-    }
-
-    /// Takes frames of one inbox, an orphan or the one with the name: `all`, or until the application has something to see. Returns whether
-    /// any came, and whether it was found empty.
-    fn read_inbox(&mut self, orphan: Option<usize>, all: bool) -> (bool, bool) {
-        let mut came = false;
-        for _ in 0..FRAMES_PER_STEP {
-            let mailbox = orphan.map_or(&self.mailbox, |place| &self.orphans[place].mailbox);
-            // Acknowledgements of what we send must not wait behind messages that nobody reads. Credit bounds what is held.
-            let goes_on = || if came { self.core.awaits_answer() } else { self.core.sends() || mailbox.has_ahead() };
-            if !all && self.core.has_event() && !goes_on() {
-                return (came, false);
-            }
-            let mut buffer = self.pool.take();
-            match mailbox.try_recv(&mut buffer) {
-                Ok(Some(length)) => {
-                    came = true;
-                    let frame = self.pool.share(buffer, length);
-                    if let Some(arrival) = self.core.handle_frame(frame) {
-                        self.answer(arrival, orphan);
-                    }
-                }
-                Ok(None) => {
-                    self.pool.put_back(buffer);
-                    return (came, true);
-                }
-                Err(error) => {
-                    self.reports.add(move || {
-                        tracing::warn!(target: "lamq", %error, "the inbox cannot be read, it is tried again");
-                    });
-                    self.pool.put_back(buffer);
-                    self.retry_soon = true;
-                    return (came, false);
-                }
-            }
-        }
-        (came, false)
-    }
-
-    /// Reads the inbox empty. A full inbox is the most there can be, unless somebody goes on writing.
-    pub(crate) fn drain(&mut self) {
-        for _ in 0..MAX_DRAIN {
-            if let (_, true) | (false, _) = self.read(true) {
-                return;
-            }
         }
     }
 

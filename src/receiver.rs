@@ -6,7 +6,7 @@ use crate::{
     message::{Event, Message},
     name::{InvalidName, QueueName},
     pool::FrameBuffer,
-    pump::{Driver, Part, State},
+    pump::{Driver, Look, Part, Reading, State},
     reports,
     sender::Sender,
     sync::{Arc, Mutex},
@@ -211,8 +211,9 @@ impl Receiver {
             if state.part == Part::Closed {
                 return Some(Err(RecvTimeoutError::Disconnected));
             }
-            let drained = state.look();
-            let event = take(state, ask); // and transmits
+            let reading = if ask == Ask::Next { Reading::Through } else { Reading::Ahead };
+            let Look { drained, event, .. } = state.look(reading);
+            let event = event.or_else(|| next(state, ask)).map(|event| hand_out(state, ask, event));
             if event.is_none() {
                 state.transmit(drained);
             }
@@ -223,11 +224,19 @@ impl Receiver {
 }
 
 fn take(state: &mut State, ask: Ask) -> Option<Event> {
-    let event = match ask {
-        Ask::Next => state.core.next_event()?,
-        Ask::OneMore => state.core.next_of_many()?,
-        Ask::Delivery => state.core.next_delivery()?,
-    };
+    next(state, ask).map(|event| hand_out(state, ask, event))
+}
+
+fn next(state: &mut State, ask: Ask) -> Option<endpoint::Event<FrameBuffer>> {
+    match ask {
+        Ask::Next => state.core.next_event(),
+        Ask::OneMore => state.core.next_of_many(),
+        Ask::Delivery => state.core.next_delivery(),
+    }
+}
+
+/// The application gets this. What is due now is transmitted.
+fn hand_out(state: &mut State, ask: Ask, event: endpoint::Event<FrameBuffer>) -> Event {
     state.transmit(false);
     match event {
         endpoint::Event::Message { .. } if ask != Ask::Delivery => state.lay_out(),
@@ -238,7 +247,7 @@ fn take(state: &mut State, ask: Ask) -> Option<Event> {
         }
         _ => {}
     }
-    Some(seen(event))
+    seen(event)
 }
 
 /// An event of the core, as the application sees it.

@@ -16,11 +16,14 @@ mod incoming;
 mod lease;
 mod output;
 mod receiving;
+mod replies;
 mod sending;
+mod through;
 mod touched;
 mod types;
 
 pub use counters::Counters;
+pub use frames::Handled;
 use incoming::{Incoming, Ready};
 pub use lease::Lease;
 use touched::Touched;
@@ -249,7 +252,8 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         if self.settings.rendezvous {
             u64::from(self.hungry) // RDV-1
         } else {
-            (self.settings.slots.saturating_sub(2) / sessions.max(1)).max(1)
+            let slots = self.settings.slots.saturating_sub(2);
+            if sessions > 1 { (slots / sessions).max(1) } else { slots.max(1) } // a division would be a good part of a transmit
         }
     }
 

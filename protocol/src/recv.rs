@@ -148,6 +148,11 @@ impl RecvWindow {
         Ok(Verdict::Early)
     }
 
+    /// Whether this data frame is the next one, and there is credit for it.
+    pub(crate) const fn expects(&self, frame: FrameNumber) -> bool {
+        frame.get() == self.frames_received + 1 && frame.get() <= self.told.frame_credit
+    }
+
     /// Takes the data frame that is next.
     ///
     /// # Errors

@@ -122,11 +122,30 @@ impl SendWindow {
             let message = Unfinished::new(self.accepted, stamp, shape).sent(manner.awaited, behind);
             self.make_room_for_pieces(&message);
             self.unfinished = Some(message);
+        } else if self.open.is_none() && self.leaves_at_once(manner.awaited, behind) {
+            self.pack_alone(shape, body, stamp, manner.awaited);
         } else {
             self.pack(self.accepted, shape, body, stamp, fits);
             self.finish_message(manner.awaited, behind, stamp);
         }
         Ok(self.accepted)
+    }
+
+    /// Whether the next message leaves in a frame of its own, so that it need not be staged (DAT-5).
+    const fn leaves_at_once(&self, awaited: bool, behind: bool) -> bool {
+        awaited || (!behind && self.spent.frames < self.known.frame_credit)
+    }
+
+    /// Puts a message into a frame of its own, and spends its bytes.
+    fn pack_alone(&mut self, shape: Shape, body: &[u8], stamp: Stamp, awaited: bool) {
+        self.spend(body.len() as u64);
+        let mut open = self.new_frame(self.accepted, shape);
+        open.push(shape, body, stamp);
+        if awaited {
+            open.await_delivery();
+        }
+        let full = !open.fits(Shape::default(), 0, stamp.next());
+        self.close_frame(open, !full && !awaited);
     }
 
     /// The last of a message is in the staged frame.
@@ -178,13 +197,18 @@ impl SendWindow {
 
     /// The staged frame, or a new one if there is none, for record `number` of this shape.
     fn open_frame(&mut self, number: Number, shape: Shape) -> &mut OpenFrame {
+        if self.open.is_none() {
+            self.open = Some(self.new_frame(number, shape));
+        }
+        self.open.as_mut().expect("it was made if there was none")
+    }
+
+    /// A new frame, for record `number` of this shape.
+    fn new_frame(&mut self, number: Number, shape: Shape) -> OpenFrame {
+        self.spent.frames += 1;
+        let (buffer, index) = self.flight.buffers();
         let next = Number::new(number.get() - shape.gap);
-        let Self { open, flight, spent, settings, .. } = self;
-        open.get_or_insert_with(|| {
-            spent.frames += 1;
-            let (buffer, index) = flight.buffers();
-            OpenFrame::new(buffer, settings.frame_size, next).with_index(index)
-        })
+        OpenFrame::new(buffer, self.settings.frame_size, next).with_index(index)
     }
 
     /// DAT-5: nothing to wait behind. DAT-6: full.
@@ -198,12 +222,19 @@ impl SendWindow {
 
     /// Closes the staged frame (DAT-6); `solicit` asks for its acknowledgement (ACK-4).
     pub fn seal(&mut self, solicit: bool) {
-        if let (Some(session), Some(open)) = (self.session, self.open.take()) {
-            let (last, whole) = (open.last(), open.last_whole());
-            let (bytes, index) = open.finish(session, self.flight.next(), solicit);
-            self.flight.reuse_index(index);
-            self.flight.add(Kept::new(bytes, last, whole, false));
+        if self.open.is_some()
+            && let Some(open) = self.open.take()
+        {
+            self.close_frame(open, solicit);
         }
+    }
+
+    fn close_frame(&mut self, open: OpenFrame, solicit: bool) {
+        let Some(session) = self.session else { return }; // WEL-1: there is none before
+        let (last, whole) = (open.last(), open.last_whole());
+        let (bytes, index) = open.finish(session, self.flight.next(), solicit);
+        self.flight.reuse_index(index);
+        self.flight.add(Kept::new(bytes, last, whole, false));
     }
 
     /// Puts a close behind all of it (CLO-1). False if that is not possible yet.
@@ -221,11 +252,7 @@ impl SendWindow {
     /// # Errors
     /// [`EndReason::Acknowledgement`] when it is impossible (ACK-6).
     pub fn acknowledge(&mut self, new: &Acknowledgement) -> Result<bool, EndReason> {
-        let (mut rises, mut falls) = (false, false);
-        for (new, known) in new.rising().into_iter().zip(self.known.rising()) {
-            rises |= new > known;
-            falls |= new < known;
-        }
+        let (rises, falls) = (new.exceeds(&self.known), self.known.exceeds(new));
         let ordered = new.processed <= new.delivered && new.delivered <= new.received;
         let taken = self.flight.transmitted_frames();
         let invented = new.frames > taken
@@ -250,7 +277,7 @@ impl SendWindow {
         self.flight.release(&self.known, self.kept_until());
         self.feed();
         self.give_back_unwanted();
-        if !self.flight.is_behind() && self.may_leave() {
+        if self.is_staging() && !self.flight.is_behind() && self.may_leave() {
             self.seal(true); // DAT-7
         }
         Ok(news)

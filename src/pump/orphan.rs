@@ -97,24 +97,6 @@ impl State {
         Ok(())
     }
 
-    /// Takes frames. Returns whether any came, and whether all inboxes were found empty.
-    pub(super) fn read(&mut self, all: bool) -> (bool, bool) {
-        self.served = true;
-        if self.orphans.is_empty() {
-            return self.read_inbox(None, all);
-        }
-        let (mut came, mut drained) = (false, true);
-        // Else who keeps one of them full would be all that is heard.
-        let count = self.orphans.len() + 1;
-        self.turn = (self.turn + 1) % count;
-        for step in 0..count {
-            let place = ((self.turn + step) % count).checked_sub(1);
-            let (some, empty) = self.read_inbox(place, all);
-            (came, drained) = (came | some, drained & empty);
-        }
-        (came, drained)
-    }
-
     /// A session is over.
     pub(super) fn leave_orphans(&mut self, session: SessionId) {
         for orphan in &mut self.orphans {

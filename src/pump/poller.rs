@@ -60,7 +60,7 @@ const ANSWER_TICK: Duration = Duration::from_millis(10);
 const INTERRUPT: u64 = 0;
 
 /// Of so many looks before a sleep one is at all descriptors.
-const LOOKS: u32 = 8;
+const LOOKS: u32 = 64;
 
 impl Poller {
     pub(super) fn new(receives: bool, spin: Option<Duration>) -> io::Result<Self> {
@@ -145,9 +145,15 @@ impl World<State> for Poller {
     fn plan(&self, state: &mut State) -> Plan {
         let retry = std::mem::take(&mut state.retry_soon).then(|| Deadline::after(RETRY_TICK));
         let again = state.next_look().min(retry.unwrap_or(Deadline::Never));
-        let inbox = Arc::clone(state.mailbox.entrance());
+        let entrance = state.mailbox.entrance();
+        let inbox = state.slept_at.take().filter(|last| Arc::ptr_eq(last, entrance));
+        let inbox = inbox.unwrap_or_else(|| Arc::clone(entrance));
         state.planned = Some((again, Arc::as_ptr(&inbox).addr()));
         Plan { again, inbox }
+    }
+
+    fn wake(&self, state: &mut State, Plan { inbox, .. }: Plan) {
+        state.slept_at = Some(inbox);
     }
 
     fn is_outdated(&self, state: &mut State) -> bool {
@@ -160,11 +166,11 @@ impl World<State> for Poller {
         std::mem::take(&mut state.progressed)
     }
 
-    fn sleep(&self, Plan { again, inbox }: Plan, deadline: Deadline) {
+    fn sleep(&self, Plan { again, inbox }: &Plan, deadline: Deadline) {
         self.tell();
         let inlet = &inbox.inlet;
-        let mut fds = [readable(&*inbox), readable(&self.epoll.0)];
-        let until = deadline.min(again);
+        let mut fds = [readable(&**inbox), readable(&self.epoll.0)];
+        let until = deadline.min(*again);
         let mut looks = 0_u32;
         // What comes comes to the inbox, as a rule, and to take it is one call where to see and to take it are two.
         let look = || {

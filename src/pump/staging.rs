@@ -1,7 +1,7 @@
 //! The staged frame of a session lies ready for its senders, so that most of their calls need not enter the endpoint: a lock of its own,
 //! and no thread that waits for anything else.
 
-use super::State;
+use super::{Reading, State};
 use crate::sync::Loan;
 use lamq_protocol::{
     Number, SessionId,
@@ -27,7 +27,7 @@ impl State {
         while has_more {
             self.transmit(false);
             if self.core.outbound(session).is_some_and(|outbound| outbound.window().has_waiting()) {
-                self.progressed |= self.read(false).0;
+                self.progressed |= self.read(Reading::Ahead).came;
             }
             has_more = self.core.go_on(session, body)?;
         }

@@ -25,7 +25,10 @@ pub(crate) trait World<S> {
     fn take_progress(&self, state: &mut S) -> bool;
 
     /// Sleeps until something happens, the deadline, or an [`interrupt`](Self::interrupt), also one that was not cleared yet.
-    fn sleep(&self, plan: Self::Plan, deadline: Deadline);
+    fn sleep(&self, plan: &Self::Plan, deadline: Deadline);
+
+    /// Takes back by what was slept.
+    fn wake(&self, state: &mut S, plan: Self::Plan);
 
     /// Ends the sleep of the holder.
     fn interrupt(&self);
@@ -152,8 +155,9 @@ impl<S> Role<S> {
                 inner.held = true;
                 let plan = world.plan(&mut inner.state);
                 drop(inner);
-                world.sleep(plan, deadline);
+                world.sleep(&plan, deadline);
                 inner = self.inner.lock();
+                world.wake(&mut inner.state, plan);
                 inner.held = false;
                 if std::mem::take(&mut inner.interrupted) {
                     world.clear_interrupt();

@@ -1,6 +1,6 @@
 //! What an endpoint counts: every frame that was dropped, by its cause (CAL-5).
 
-use super::frames::Reply;
+use super::replies::Reply;
 use crate::wire::Fault;
 
 /// Counts since the endpoint was made.
@@ -70,7 +70,6 @@ impl Counters {
         match reply {
             Reply::Welcome(_) => self.repeated_welcome += 1, // WEL-2
             Reply::Refusal(_) => self.late_refusals += 1,
-            Reply::Acknowledgement(_) => self.stale_acknowledgements += 1, // ACK-5
             Reply::Close(_) => self.unknown_session += 1,
         }
     }

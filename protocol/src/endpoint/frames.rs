@@ -1,86 +1,108 @@
 //! What arrives: each frame goes to the session it names, or is dropped and counted.
 
 use super::{
-    ACTIVE_FRAMES, Arrival, Endpoint, Settings,
-    incoming::{Incoming, Outcome, Placed, Ready, Taken, Then},
+    ACTIVE_FRAMES, Arrival, Endpoint, Event,
+    incoming::{Incoming, Outcome, Placed, Ready, Then},
+    replies::Reply,
 };
 use crate::{
     lamport::Stamp,
     number::{FrameNumber, SessionId, StreamId},
-    session::{Departure, Ended, Outbound},
-    wire::{
-        self, Acknowledgement, Ask, Close, DataFrame, EndReason, Fault, Frame, Greeting, Refusal, RefusalReason,
-        Welcome,
-    },
+    session::{Departure, Ended},
+    wire::{self, Ask, Close, DataFrame, EndReason, Fault, Frame, Greeting, Header, Kind, Refusal, RefusalReason},
 };
 
-/// A frame from the receiver of a session in which we send.
-pub(super) enum Reply {
-    Welcome(Welcome),
-    Refusal(Refusal),
-    Acknowledgement(Acknowledgement),
-    Close(Close),
+/// What came of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Handled<B> {
+    /// Nothing for the shell to do.
+    Quietly,
+    /// A greeting that deserves an answer, for the shell to check.
+    Greeting(Arrival),
+    /// It brought a message, which is handed out ([`Event::Message`]).
+    Message(Event<B>),
 }
 
 impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     /// A frame arrived. A greeting that deserves an answer is returned for the shell to check.
     pub fn handle_frame(&mut self, frame: B) -> Option<Arrival> {
+        match self.handle(frame, false) {
+            Handled::Greeting(arrival) => Some(arrival),
+            Handled::Quietly | Handled::Message(_) => None,
+        }
+    }
+
+    /// A frame arrived, and is handled; `through`: if it is a message that comes next, that is handed out at once.
+    pub(super) fn handle(&mut self, frame: B, through: bool) -> Handled<B> {
         self.counters.frames += 1;
-        let (header, frame) = match wire::decode(frame) {
-            Ok(decoded) => decoded,
-            Err(fault) => {
-                self.counters.malformed(fault); // FRM-1
-                return None;
+        let handled = match Header::decode(frame.as_ref()) {
+            Ok(header) if header.kind == Kind::Data => {
+                let decoded = wire::decode_data(frame, &header);
+                decoded.map(|(session, data)| self.handle_messages(session, data, through))
             }
+            Ok(header) => {
+                let decoded = wire::decode_other(frame.as_ref(), &header);
+                decoded.map(|frame| self.handle_other(&header, frame))
+            }
+            Err(fault) => Err(fault),
         };
+        handled.unwrap_or_else(|fault| {
+            self.counters.malformed(fault); // FRM-1
+            Handled::Quietly
+        })
+    }
+
+    #[inline]
+    fn handle_messages(&mut self, session: SessionId, data: DataFrame<B>, through: bool) -> Handled<B> {
+        let Some(session) = self.known_as(session) else {
+            self.counters.unknown_session += 1; // RSM-1: of a receiver that was lost
+            return Handled::Quietly;
+        };
+        self.handle_carried(session, &data);
+        if through && let Some(through) = self.hand_through(session, &data) {
+            return Handled::Message(through.message(session, data.into_buffer()));
+        }
+        if self.handle_data(session, data) {
+            self.touch_if_urgent(session);
+        } else {
+            self.counters.unknown_session += 1; // FRM-2, SES-2
+        }
+        Handled::Quietly
+    }
+
+    fn handle_other(&mut self, header: &Header, frame: Frame<B>) -> Handled<B> {
         let Some(session) = header.session else {
-            let Frame::Greeting(greeting) = frame else { return None };
-            return self.handle_greeting(greeting, header.stamp);
+            let Frame::Greeting(greeting) = frame else { return Handled::Quietly };
+            let arrival = self.handle_greeting(greeting, header.stamp);
+            return arrival.map_or(Handled::Quietly, Handled::Greeting);
         };
         let Some(session) = self.known_as(session) else {
             self.counters.unknown_session += 1; // RSM-1: of a receiver that was lost
-            return None;
+            return Handled::Quietly;
         };
         let known = match frame {
-            Frame::Data(data) => {
-                self.handle_carried(session, &data);
-                if self.handle_data(session, data) {
-                    self.touch_if_urgent(session);
-                    return None;
-                }
-                false
-            }
             Frame::Close(close) => self.handle_close(session, header.stamp, close),
             Frame::Welcome(welcome) => self.handle_reply(session, header.stamp, Reply::Welcome(welcome)),
             Frame::Refusal(refusal) => self.handle_reply(session, header.stamp, Reply::Refusal(refusal)),
             Frame::Acknowledgement(acknowledgement) => {
-                self.handle_reply(session, header.stamp, Reply::Acknowledgement(acknowledgement))
+                self.handle_acknowledgement(session, header.stamp, &acknowledgement).is_some()
             }
             Frame::Ask(ask) => self.handle_ask(session, header.stamp, ask),
-            Frame::Greeting(_) => false,
+            Frame::Data(_) | Frame::Greeting(_) => false,
         };
         if known {
             self.touch(session);
         } else {
             self.counters.unknown_session += 1; // FRM-2, SES-2
         }
-        None
-    }
-
-    /// ACK-11: as if it had come by itself, right before.
-    fn handle_carried(&mut self, session: SessionId, data: &DataFrame<B>) {
-        let Some((stamp, acknowledgement)) = data.carried() else { return };
-        if self.handle_reply(session, stamp, Reply::Acknowledgement(acknowledgement)) {
-            // Whatever the frame itself is worth: the direction that it is of may have ended (DPX-3).
-            self.touched.insert(session);
-            self.fresh |= self.outbound.get(&session).is_some_and(Outbound::has_output);
-        } else {
-            self.counters.unknown_session += 1; // FRM-2
-        }
+        Handled::Quietly
     }
 
     /// The session to which this id belongs on the wire. An id of one that has gone on belongs to none.
     fn known_as(&self, id: SessionId) -> Option<SessionId> {
+        if self.resumed.is_empty() {
+            return Some(id);
+        }
         match self.resumed.get(&id) {
             Some(session) => Some(*session),
             None if self.resumed.values().any(|session| *session == id) => None,
@@ -216,34 +238,42 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
 
     /// A data frame or a close, in its place or not. Returns whether we have that session.
     fn handle_placed(&mut self, session: SessionId, stamp: Stamp, frame: FrameNumber, placed: Placed<B>) -> bool {
-        let Some(incoming) = self.open_session(session, stamp) else { return self.inbound.contains_key(&session) };
+        let Self { inbound, clock, ready, counters, frames_seen, .. } = self;
+        let Some(incoming) = inbound.get_mut(&session) else { return false };
+        if !incoming.session.is_open() || !clock.is_plausible(stamp) {
+            self.turn_away(session);
+            return true;
+        }
         let is_close = matches!(placed, Placed::Close(_));
-        match incoming.arrive(frame, placed) {
-            Ok(Outcome::Taken(taken)) => self.take(session, stamp, taken),
+        let mut take = |data: DataFrame<B>| {
+            let cursor = data.cursor();
+            ready.push_back(Ready::Frame(session, data, cursor)); // PRO-4
+        };
+        match incoming.arrive(frame, placed, &mut take) {
+            Ok(Outcome::Taken { count, then }) => {
+                *frames_seen += count;
+                counters.data_frames += count;
+                if count > 0 {
+                    incoming.active = *frames_seen + ACTIVE_FRAMES;
+                }
+                self.end_behind(session, stamp, then);
+            }
             Ok(Outcome::Kept) => {
-                self.counters.early += 1;
+                counters.early += 1;
                 if is_close {
-                    self.clock.witness(stamp); // LAM-3
+                    clock.witness(stamp); // LAM-3
                 }
             }
-            Ok(Outcome::Duplicate) => self.counters.duplicates += 1, // DAT-3
-            Ok(Outcome::Dropped) => self.counters.too_early += 1,
+            Ok(Outcome::Duplicate) => counters.duplicates += 1, // DAT-3
+            Ok(Outcome::Dropped) => counters.too_early += 1,
             Err(reason) => self.sender_violated(session, reason),
         }
         true
     }
 
-    fn take(&mut self, session: SessionId, stamp: Stamp, taken: Taken<B>) {
-        self.frames_seen += taken.count;
-        self.counters.data_frames += taken.count;
-        if let Some(incoming) = self.inbound.get_mut(&session).filter(|_| taken.count > 0) {
-            incoming.active = self.frames_seen + ACTIVE_FRAMES;
-        }
-        for data in taken.frame.into_iter().chain(taken.frames) {
-            let cursor = data.cursor();
-            self.ready.push_back(Ready::Frame(session, data, cursor)); // PRO-4
-        }
-        match taken.then {
+    /// What becomes of a session behind frames that were taken.
+    fn end_behind(&mut self, session: SessionId, stamp: Stamp, then: Then) {
+        match then {
             Then::GoesOn => {}
             Then::Left => {
                 self.clock.witness(stamp); // LAM-3
@@ -255,62 +285,24 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
 
     /// The session that takes frames, if it is there and can follow `stamp`.
     fn open_session(&mut self, session: SessionId, stamp: Stamp) -> Option<&mut Incoming<B>> {
-        let incoming = self.inbound.get_mut(&session)?;
-        if !incoming.session.is_open() {
-            incoming.session.repeat(); // RTX-4
-            self.counters.unknown_session += 1; // SES-2
-            return None;
-        }
-        if !self.clock.is_plausible(stamp) {
-            self.sender_violated(session, EndReason::Stamp); // LAM-4
+        let incoming = self.inbound.get(&session)?;
+        if !incoming.session.is_open() || !self.clock.is_plausible(stamp) {
+            self.turn_away(session);
             return None;
         }
         self.inbound.get_mut(&session)
     }
 
-    /// Returns whether we have that session.
-    fn handle_reply(&mut self, session: SessionId, stamp: Stamp, reply: Reply) -> bool {
-        let Settings { window, lossy, .. } = self.settings;
-        let is_there = |outbound: &&mut Outbound| outbound.ended().is_none() && !outbound.is_lost();
-        let Some(outbound) = self.outbound.get_mut(&session).filter(is_there) else { return false };
-        let mut back = None;
-        if self.clock.is_plausible(stamp) {
-            let accepted = match &reply {
-                Reply::Welcome(welcome) => {
-                    let accepted = outbound.handle_welcome(welcome);
-                    back = outbound.receiving_side(welcome, window, lossy).filter(|_| accepted);
-                    accepted
-                }
-                Reply::Refusal(refusal) => outbound.handle_refusal(*refusal),
-                Reply::Acknowledgement(acknowledgement) => outbound.handle_acknowledgement(acknowledgement),
-                Reply::Close(close) => {
-                    outbound.handle_close(*close);
-                    true
-                }
-            };
-            outbound.window_mut().announce(&mut self.clock); // DRP-2: a welcome brings credit too
-            if accepted {
-                self.clock.witness(stamp); // LAM-3
-            } else {
-                self.counters.unneeded(&reply);
+    /// Something came for a session that takes no more, or cannot follow the stamp of this.
+    #[cold]
+    fn turn_away(&mut self, session: SessionId) {
+        match self.inbound.get_mut(&session) {
+            Some(incoming) if !incoming.session.is_open() => {
+                incoming.session.repeat(); // RTX-4
+                self.counters.unknown_session += 1; // SES-2
             }
-        } else {
-            if let Reply::Welcome(welcome) = reply {
-                outbound.handle_welcome(&welcome); // so that the receiver can be told
-            }
-            outbound.violated(EndReason::Stamp); // LAM-4
+            _ => self.sender_violated(session, EndReason::Stamp), // LAM-4
         }
-        if let Some(Ended::PeerViolated(reason)) = outbound.ended() {
-            self.counters.violations += 1;
-            if let Some(incoming) = self.inbound.get_mut(&session).filter(|incoming| incoming.session.is_open()) {
-                incoming.session.end(Departure::Violated(reason)); // DPX-2: it is told of the other direction
-                self.depart(session);
-            }
-        }
-        if let Some(back) = back {
-            self.receive_in(session, back);
-        }
-        true
     }
 
     /// SES-3, PRO-3: this session ends, the others do not notice.

@@ -54,9 +54,9 @@ pub(super) struct Incoming<B> {
 }
 
 /// What came of a frame.
-pub(super) enum Outcome<B> {
-    /// It was the next one, and taken with those that waited for it.
-    Taken(Taken<B>),
+pub(super) enum Outcome {
+    /// It was the next one, and taken with those that waited for it: so many data frames, and what becomes of the session behind them.
+    Taken { count: u64, then: Then },
     /// It waits for those before it.
     Kept,
     /// It is of no use.
@@ -65,19 +65,8 @@ pub(super) enum Outcome<B> {
     Dropped,
 }
 
-/// What was taken at once.
-pub(super) struct Taken<B> {
-    /// How many data frames.
-    pub(super) count: u64,
-    /// The first of them in which something is to be handed out: as a rule there are no others.
-    pub(super) frame: Option<DataFrame<B>>,
-    /// The others.
-    pub(super) frames: Vec<DataFrame<B>>,
-    /// What became of the session behind them.
-    pub(super) then: Then,
-}
-
 /// What becomes of a session.
+#[derive(Clone, Copy)]
 pub(super) enum Then {
     GoesOn,
     Left,
@@ -104,11 +93,21 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Incoming<B> {
         self.answers && !self.answered
     }
 
-    /// A frame that has a place among the others arrived.
+    /// Whether this frame is the next one, and there is credit for it, and none that came before it waits for it.
+    pub(super) fn expects(&self, data: &DataFrame<B>) -> bool {
+        self.early.is_empty() && self.session.window().expects(data.frame())
+    }
+
+    /// A frame that has a place among the others arrived. Gives to `take` the frames of which something is to be handed out.
     ///
     /// # Errors
     /// The violation that it is; nothing of it was taken.
-    pub(super) fn arrive(&mut self, frame: FrameNumber, placed: Placed<B>) -> Result<Outcome<B>, EndReason> {
+    pub(super) fn arrive(
+        &mut self,
+        frame: FrameNumber,
+        placed: Placed<B>,
+        take: &mut impl FnMut(DataFrame<B>),
+    ) -> Result<Outcome, EndReason> {
         let is_close = matches!(placed, Placed::Close(_));
         match self.session.window_mut().arrive(frame, is_close)? {
             Verdict::Next => {}
@@ -119,33 +118,33 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Incoming<B> {
             Verdict::Duplicate => return Ok(Outcome::Duplicate),
             Verdict::TooEarly => return Ok(Outcome::Dropped),
         }
-        let mut taken = Taken { count: 0, frame: None, frames: Vec::new(), then: Then::GoesOn };
-        let mut next = Some(placed);
-        while let Some(placed) = next {
-            let result = match placed {
-                Placed::Data(data) => self.take(data, &mut taken).map(|()| Then::GoesOn),
-                Placed::Close(last) => self.session.handle_close(last).map(|()| Then::Left),
-            };
-            taken.then = result.unwrap_or_else(Then::Violated);
-            if !matches!(taken.then, Then::GoesOn) {
-                break; // what may have come behind it is nothing, as if it had come in order
-            }
-            next = self.early.remove(&self.session.window().expected());
+        let mut count = 0;
+        let mut then = self.take(placed, &mut count, take);
+        // What may have come behind the end is nothing, as if it had come in order.
+        while let Then::GoesOn = then
+            && let Some(placed) = self.early.remove(&self.session.window().expected())
+        {
+            then = self.take(placed, &mut count, take);
         }
-        Ok(Outcome::Taken(taken))
+        Ok(Outcome::Taken { count, then })
     }
 
-    fn take(&mut self, data: DataFrame<B>, taken: &mut Taken<B>) -> Result<(), EndReason> {
+    fn take(&mut self, placed: Placed<B>, count: &mut u64, take: &mut impl FnMut(DataFrame<B>)) -> Then {
+        let taken = match placed {
+            Placed::Data(data) => self.take_data(data, take).map(|()| *count += 1).map(|()| Then::GoesOn),
+            Placed::Close(last) => self.session.handle_close(last).map(|()| Then::Left),
+        };
+        taken.unwrap_or_else(Then::Violated)
+    }
+
+    fn take_data(&mut self, data: DataFrame<B>, take: &mut impl FnMut(DataFrame<B>)) -> Result<(), EndReason> {
         self.check_lengths(&data)?;
         self.session.window_mut().take(&data)?;
-        taken.count += 1;
         self.assemble(&data);
         if data.is_inside() {
             self.session.release_frame(); // its bytes were copied
-        } else if taken.frame.is_none() {
-            taken.frame = Some(data);
         } else {
-            taken.frames.push(data);
+            take(data);
         }
         Ok(())
     }

@@ -16,7 +16,11 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
     pub fn transmit(&mut self, idle: bool, link: &mut dyn FnMut(SessionId, Priority, &[u8]) -> bool) -> Vec<SessionId> {
         let mut blocked = Vec::new();
         self.grant_large();
-        self.share = if self.inbound.is_empty() { 0 } else { self.share_of(self.active_sessions()) };
+        self.share = match self.inbound.len() {
+            0 => 0,
+            1 => self.share_of(1),
+            _ => self.share_of(self.active_sessions()),
+        };
         self.fresh = false;
         let mut place = 0;
         while let Some(session) = self.touched.at(place) {
@@ -114,7 +118,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
 }
 
 /// What the application is about, as this session sees it.
-fn pace<B: AsRef<[u8]> + Clone + From<Vec<u8>>>(
+pub(super) fn pace<B: AsRef<[u8]> + Clone + From<Vec<u8>>>(
     session: SessionId,
     incoming: &Incoming<B>,
     handed: &VecDeque<(SessionId, Number, Number)>,

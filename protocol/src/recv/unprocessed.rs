@@ -22,6 +22,12 @@ impl Unprocessed {
 
     /// The application is done with these, as far as it has got them.
     pub(super) fn remove(&mut self, first: Number, last: Number) {
+        if let (Some(&(begin, end)), 1) = (self.runs.front(), self.runs.len())
+            && first <= begin
+            && end <= last
+        {
+            return self.runs.clear(); // as most often
+        }
         let mut place = self.runs.partition_point(|(_, end)| *end < first);
         while let Some(&(begin, end)) = self.runs.get(place).filter(|(begin, _)| *begin <= last) {
             match (begin < first, last < end) {

@@ -230,7 +230,9 @@ impl Flight {
         let Some(place) = self.place(number) else { return false };
         let frame = &mut self.frames[place];
         self.newest_arrival = self.newest_arrival.max(frame.sent);
-        self.lost.remove(&number);
+        if !self.lost.is_empty() {
+            self.lost.remove(&number);
+        }
         !std::mem::replace(&mut frame.arrived, true)
     }
 

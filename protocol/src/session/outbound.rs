@@ -149,6 +149,11 @@ impl Outbound {
         silent && !core::mem::replace(&mut self.end_told, true)
     }
 
+    /// Whether what a receiver says is still of use.
+    pub(crate) const fn listens(&self) -> bool {
+        self.ended().is_none() && !self.is_lost()
+    }
+
     /// The receiver's incarnation, once it has welcomed us.
     pub const fn receiver(&self) -> Option<Epoch> {
         self.receiver

@@ -224,6 +224,13 @@ impl<B: AsRef<[u8]>> DataFrame<B> {
         self.buffer
     }
 
+    /// The message, if the frame brings one and nothing else, not even a gap.
+    pub(crate) fn only_message(&self) -> Option<Record> {
+        let Summary { from, last, last_stamp, messages, starts_inside, .. } = self.index;
+        let is_only = self.count == 1 && messages == 1 && !starts_inside && from == last;
+        is_only.then_some(Record { number: last, stamp: last_stamp, body: BODIES..BODIES + self.body_bytes as usize })
+    }
+
     /// Before the first record.
     pub const fn cursor(&self) -> RecordCursor {
         RecordCursor {

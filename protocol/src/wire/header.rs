@@ -77,7 +77,7 @@ pub struct Header {
 
 impl Header {
     /// Reads the header; the check is verified by the frame's own decoder, which knows what it covers.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         if bytes.len() < LENGTH {
             return Err(Fault::TooShort);
         }

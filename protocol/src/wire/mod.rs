@@ -98,27 +98,38 @@ pub enum Frame<B> {
 /// # Errors
 /// The first [`Fault`] found. Nothing of a faulty frame may be used.
 pub fn decode<B: AsRef<[u8]>>(buffer: B) -> Result<(Header, Frame<B>), Fault> {
-    let bytes = buffer.as_ref();
-    let header = Header::decode(bytes)?;
+    let header = Header::decode(buffer.as_ref())?;
     let frame = match header.kind {
-        Kind::Data => {
-            let frame = DataFrame::decode(buffer, &header, true)?;
-            session_of(&header)?;
-            return Ok((header, Frame::Data(frame)));
-        }
+        Kind::Data => Frame::Data(decode_data(buffer, &header)?.1),
+        _ => decode_other(buffer.as_ref(), &header)?,
+    };
+    Ok((header, frame))
+}
+
+/// What follows the header of a data frame.
+#[inline]
+pub(crate) fn decode_data<B: AsRef<[u8]>>(buffer: B, header: &Header) -> Result<(SessionId, DataFrame<B>), Fault> {
+    let data = DataFrame::decode(buffer, header, true)?;
+    Ok((session_of(header)?, data))
+}
+
+/// What follows the header of any other frame.
+pub(crate) fn decode_other<B>(bytes: &[u8], header: &Header) -> Result<Frame<B>, Fault> {
+    let frame = match header.kind {
         Kind::Greeting => Frame::Greeting(Greeting::decode(bytes)?),
         Kind::Welcome => Frame::Welcome(Welcome::decode(bytes)?),
         Kind::Refusal => Frame::Refusal(Refusal::decode(bytes)?),
         Kind::Acknowledgement => Frame::Acknowledgement(Acknowledgement::decode(bytes)?),
         Kind::Close => Frame::Close(Close::decode(bytes)?),
         Kind::Ask => Frame::Ask(Ask::decode(bytes)?),
+        Kind::Data => return Err(Fault::Kind), // that takes the buffer
     };
     match (&frame, header.session) {
         (Frame::Greeting(_), None) => {}
         (Frame::Greeting(_), Some(_)) => return Err(Fault::Field),
-        _ => _ = session_of(&header)?,
+        _ => _ = session_of(header)?,
     }
-    Ok((header, frame))
+    Ok(frame)
 }
 
 /// Reads a data frame of our own, which may lack its check still; `None` if it is another one.

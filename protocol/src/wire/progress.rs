@@ -110,10 +110,16 @@ impl Acknowledgement {
         }
     }
 
-    /// The values that never fall.
-    pub(crate) const fn rising(&self) -> [u64; 7] {
+    /// Whether one of the values that never fall is higher here.
+    pub(crate) fn exceeds(&self, other: &Self) -> bool {
         let Self { frames, early: _, answered, received, delivered, processed, frame_credit, byte_credit } = *self;
-        [frames.get(), answered, received.get(), delivered.get(), processed.get(), frame_credit, byte_credit]
+        frames > other.frames
+            || answered > other.answered
+            || received > other.received
+            || delivered > other.delivered
+            || processed > other.processed
+            || frame_credit > other.frame_credit
+            || byte_credit > other.byte_credit
     }
 
     /// The frames that are named one by one.

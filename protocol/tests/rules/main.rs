@@ -41,6 +41,7 @@ mod retransmitting;
 mod shapes;
 mod story;
 mod talking;
+mod through;
 mod transmitting;
 mod violations;
 mod wanting;

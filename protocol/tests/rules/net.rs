@@ -303,8 +303,7 @@ impl Net {
     pub(crate) fn give_sender(&mut self, index: usize, frame: impl Into<Vec<u8>>) {
         let frame = frame.into();
         let node = &mut self.senders[index].node;
-        node.handled.push(frame.clone());
-        if node.core.handle_frame(frame).is_some() {
+        if node.handle(frame).is_some() {
             node.core.distrust(); // nobody greets a sender
         }
     }
@@ -312,8 +311,7 @@ impl Net {
     /// The receiver handles a frame, wherever it is from, and answers a greeting if its sender can be reached.
     pub(crate) fn give_receiver(&mut self, frame: impl Into<Vec<u8>>) {
         let frame = frame.into();
-        self.receiver.handled.push(frame.clone());
-        let Some(arrival) = self.receiver.core.handle_frame(frame) else { return };
+        let Some(arrival) = self.receiver.handle(frame) else { return };
         let index = index_of(arrival.greeting.pid);
         let epoch = Epoch::new(self.setup.world << 16 | u64::from(arrival.greeting.pid));
         let greeter = self.senders.get_mut(index).filter(|sender| sender.can_be_opened());

@@ -79,7 +79,9 @@ impl World<Taken> for Arc<Kernel> {
         std::mem::take(&mut taken.progressed)
     }
 
-    fn sleep(&self, (): (), _: Deadline) {
+    fn wake(&self, _: &mut Taken, (): ()) {}
+
+    fn sleep(&self, (): &(), _: Deadline) {
         let alone = self.look(|inner| !inner.watching || inner.evict);
         assert!(alone, "two threads would be woken by each frame");
         self.sleep_until(|inner| !inner.frames.is_empty() || inner.interrupt);

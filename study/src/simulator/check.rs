@@ -92,6 +92,11 @@ impl Check {
         }
     }
 
+    /// A frame was handled by cut-through, and as the same did without.
+    pub(super) fn comes_through(&mut self, place: Place, same: bool) {
+        self.demand(same, || format!("at place {place} cut-through came to something else than the long way"));
+    }
+
     /// A rendezvous has taken place (CAL-7).
     pub(super) fn delivered(&mut self, lane: Lane, number: u64) {
         let told = self.streams[lane].told;

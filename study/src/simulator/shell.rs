@@ -18,6 +18,7 @@ use lamq_protocol::{
 use std::collections::{BTreeMap, BTreeSet};
 
 mod keeping;
+mod through;
 
 use keeping::Patience;
 
@@ -169,6 +170,7 @@ impl Shell {
             }
             let Some(frame) = around.take(self.place) else { return true };
             came = true;
+            self.compare_ways(around, frame.as_ref());
             if let Some(arrival) = self.core.handle_frame(frame) {
                 self.answer(around, &arrival);
             }

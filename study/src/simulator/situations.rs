@@ -46,6 +46,7 @@ situations! {
     UnknownSession "frames of no session"
     Rendezvous "deliveries waited for"
     Flush "flushes"
+    Through "messages handed through"
     Reservation "reservations used"
     StageTimeout "frames staged too long"
     Stopped "processes stopped for a while"

@@ -2,7 +2,7 @@
 
 use lamq_protocol::{
     Endpoint, SessionId,
-    endpoint::{Counters, Settings},
+    endpoint::{Arrival, Counters, Handled, Settings},
     session::Outbound,
     wire::Priority,
 };
@@ -67,16 +67,49 @@ pub(crate) struct Node {
     pub(crate) core: Endpoint<Vec<u8>>,
     pub(crate) inbox: Inbox,
     pub(crate) handled: Vec<Vec<u8>>,
+    /// How many of them brought a message that cut-through would have handed out.
+    pub(crate) through: usize,
 }
 
 impl Node {
     pub(super) fn new(settings: Settings, slots: usize) -> Self {
-        Self { core: Endpoint::new(settings), inbox: Inbox::new(slots), handled: Vec::new() }
+        Self { core: Endpoint::new(settings), inbox: Inbox::new(slots), handled: Vec::new(), through: 0 }
     }
 
     pub(crate) fn counters(&self) -> Counters {
         *self.core.counters()
     }
+
+    /// Handles a frame. By cut-through it would come to the same, whatever it is.
+    pub(super) fn handle(&mut self, frame: Vec<u8>) -> Option<Arrival> {
+        let (mut through, mut long) = (self.core.clone(), self.core.clone());
+        let handled = through.handle_and_next(frame.clone());
+        self.handled.push(frame.clone());
+        let arrival = self.core.handle_frame(frame.clone());
+        _ = long.handle_frame(frame);
+        match handled {
+            Handled::Quietly => assert_eq!(arrival, None),
+            Handled::Greeting(greeting) => assert_eq!(arrival.as_ref(), Some(&greeting)),
+            Handled::Message(event) => {
+                assert_eq!(long.next_event(), Some(event));
+                self.through += 1;
+            }
+        }
+        // That something is due may be known later, but not when it is asked for.
+        assert_eq!(said(&mut through), said(&mut long));
+        assert_eq!((&through, through.counters()), (&long, long.counters()));
+        arrival
+    }
+}
+
+/// What it transmits now.
+fn said(core: &mut Endpoint<Vec<u8>>) -> Vec<(SessionId, Priority, Vec<u8>)> {
+    let mut said = Vec::new();
+    core.transmit(false, &mut |session, priority, frame| {
+        said.push((session, priority, frame.to_vec()));
+        true
+    });
+    said
 }
 
 /// A sender, and how it stands to the receiver.

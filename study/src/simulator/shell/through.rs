@@ -1,0 +1,40 @@
+//! Cut-through held against the long way: whatever the frame, an application that asks for what is next must not be able to tell.
+
+use super::Shell;
+use crate::simulator::{link::Surroundings, scenario::Core, situations::Situation};
+use lamq_protocol::{SessionId, endpoint::Handled, wire::Priority};
+
+/// Of so many frames one is handled both ways: it takes two copies of all that there is.
+const OF: u64 = 4;
+
+impl Shell {
+    pub(super) fn compare_ways(&self, around: &mut Surroundings<'_>, frame: &[u8]) {
+        if !self.core.counters().frames.is_multiple_of(OF) {
+            return;
+        }
+        let (mut through, mut long) = (self.core.clone(), self.core.clone());
+        let handled = through.handle_and_next(frame.into());
+        let arrival = long.handle_frame(frame.into());
+        let agrees = match handled {
+            Handled::Quietly => arrival.is_none(),
+            Handled::Greeting(greeting) => arrival.is_some_and(|arrival| arrival == greeting),
+            Handled::Message(event) => {
+                around.met(Situation::Through);
+                long.next_event() == Some(event)
+            }
+        };
+        // That something is due may be known later, but not when it is asked for.
+        let same = agrees && said(&mut through) == said(&mut long) && through == long;
+        around.check.comes_through(self.place, same && through.counters() == long.counters());
+    }
+}
+
+/// What it transmits now.
+fn said(core: &mut Core) -> Vec<(SessionId, Priority, Vec<u8>)> {
+    let mut said = Vec::new();
+    core.transmit(false, &mut |session, priority, frame| {
+        said.push((session, priority, frame.to_vec()));
+        true
+    });
+    said
+}
