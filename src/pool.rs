@@ -79,11 +79,11 @@ const COPY_BELOW: usize = 4;
 const SHORT: usize = 512;
 
 impl Lent {
-    fn lend(&mut self, Buffer(bytes): Buffer, length: usize) -> FrameBuffer {
+    fn lend(&mut self, Buffer(mut bytes): Buffer, length: usize) -> FrameBuffer {
         if self.0.len() == REMEMBERED {
             self.0.pop_front();
         }
-        self.0.push_back(bytes.clone());
+        self.0.push_back(bytes.share_first());
         FrameBuffer { bytes, length }
     }
 

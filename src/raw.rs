@@ -5,8 +5,16 @@ use crate::sync::{
     Ordering,
     checked::{AtomicBool, AtomicUsize, Cell, await_others, fence, looks_set},
 };
-use nix::libc;
-use std::{fmt, io, marker::PhantomData, ops::Deref, os::fd::RawFd, process, ptr::NonNull};
+use nix::{errno::Errno, libc};
+use std::{
+    ffi::c_uint,
+    fmt, io,
+    marker::PhantomData,
+    ops::Deref,
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    process,
+    ptr::{self, NonNull},
+};
 
 #[cfg(all(test, lamq_loom))]
 mod loom_tests;
@@ -44,6 +52,29 @@ pub(crate) fn blank(descriptor: RawFd) {
         }
         libc::close(blank);
     }
+}
+
+// The two calls that each frame takes. Those of the C library are points at which a thread may be cancelled, as POSIX has it; to say so takes
+// two atomic operations each time in a process with threads, and nobody cancels a thread of Rust.
+
+/// As `mq_send(3)`.
+pub(crate) fn mq_send(queue: BorrowedFd<'_>, frame: &[u8], priority: u32) -> Result<(), Errno> {
+    let forever = ptr::null::<libc::timespec>();
+    // SAFETY: the kernel reads as many bytes as the slice has, from where it lies. No time is where a time may be.
+    let result = unsafe {
+        libc::syscall(libc::SYS_mq_timedsend, queue.as_raw_fd(), frame.as_ptr(), frame.len(), priority, forever)
+    };
+    Errno::result(result).map(drop)
+}
+
+/// As `mq_receive(3)`, but for the priority. Returns the length of the frame.
+pub(crate) fn mq_receive(queue: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let (any, forever) = (ptr::null_mut::<c_uint>(), ptr::null::<libc::timespec>());
+    // SAFETY: the kernel writes at most as many bytes as the slice has, to where it lies. No place is where a priority or a time may be.
+    let result = unsafe {
+        libc::syscall(libc::SYS_mq_timedreceive, queue.as_raw_fd(), buffer.as_mut_ptr(), buffer.len(), any, forever)
+    };
+    Errno::result(result).map(|length| usize::try_from(length).unwrap_or(0)) // which is not below 0, as -1 is an error
 }
 
 /// A lock that is held for a moment only, some dozens of nanoseconds as a rule: whoever holds it waits for nothing, but perhaps for memory.
@@ -153,6 +184,17 @@ impl<T> Counted<T> {
         let left = usize::from(count);
         self.add(left);
         Prepaid { block: self.block, left, owns: PhantomData }
+    }
+
+    /// One more that shares the value, which nobody else does yet: that takes no atomic operation.
+    ///
+    /// # Panics
+    /// When somebody does.
+    pub(crate) fn share_first(&mut self) -> Self {
+        assert!(self.get_mut().is_some(), "nobody else has it");
+        // Relaxed, as in `add`. Ours is the only reference, and is borrowed: nobody else counts at the same time.
+        self.block().references.store(2, Ordering::Relaxed);
+        Self { block: self.block, owns: PhantomData }
     }
 
     /// To change the value; `None` while there are others who share it, or will.

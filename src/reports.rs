@@ -37,10 +37,15 @@ impl Reports {
     }
 
     /// Never under the lock of the endpoint.
+    #[inline]
     pub(crate) fn tell(&self) {
-        if self.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.tell_all();
         }
+    }
+
+    #[cold]
+    fn tell_all(&self) {
         self.0.any.store(false, Ordering::Relaxed);
         let reports = std::mem::take(&mut *self.0.reports.lock());
         reports.into_iter().for_each(tell);

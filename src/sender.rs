@@ -148,7 +148,7 @@ impl Sender {
         let result = if self.session.is_rendezvous() {
             self.hand_over(body, timeout) // RDV-2
         } else {
-            self.session.send(body, Manner::default(), timeout)
+            self.session.send_by_itself(body, Manner::default(), timeout)
         };
         result.map(Number::get).map_err(|failure| SendError { message, failure })
     }

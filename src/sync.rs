@@ -32,11 +32,6 @@ mod imp {
         }
     }
 
-    /// Gives a lock up, to whoever waits for it if somebody does.
-    pub(crate) fn unlock_fairly<T>(guard: MutexGuard<'_, T>) {
-        MutexGuard::unlock_fair(guard);
-    }
-
     /// A condition variable.
     #[derive(Debug, Default)]
     pub(crate) struct Condvar(parking_lot::Condvar);
@@ -92,11 +87,6 @@ mod imp {
         }
     }
 
-    /// See the other one.
-    pub(crate) fn unlock_fairly<T>(guard: MutexGuard<'_, T>) {
-        drop(guard);
-    }
-
     impl<T: Default> Default for Mutex<T> {
         fn default() -> Self {
             Self::new(T::default())
@@ -134,4 +124,4 @@ mod imp {
     }
 }
 
-pub(crate) use imp::{Condvar, Mutex, unlock_fairly};
+pub(crate) use imp::{Condvar, Mutex};

@@ -4,12 +4,13 @@ use super::{Geometry, Owner};
 use crate::{
     fork::{self, Unforked},
     name::QueueName,
+    raw,
 };
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, fcntl},
     libc,
-    mqueue::{MQ_OFlag, MqAttr, MqdT, mq_attr_member_t, mq_close, mq_getattr, mq_open, mq_receive, mq_send, mq_unlink},
+    mqueue::{MQ_OFlag, MqAttr, MqdT, mq_attr_member_t, mq_close, mq_getattr, mq_open, mq_unlink},
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::stat::{Mode, SFlag, fchmod, fstat},
 };
@@ -120,13 +121,12 @@ impl Queue {
 
     /// Sends without waiting; `EAGAIN` when full.
     pub(crate) fn try_send(&self, frame: &[u8], priority: u32) -> Result<(), Errno> {
-        retry(|| mq_send(self.descriptor(), frame, priority))
+        retry(|| raw::mq_send(self.as_fd(), frame, priority))
     }
 
     /// Receives without waiting; `EAGAIN` when empty.
     pub(crate) fn try_recv(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
-        let mut priority = 0;
-        retry(|| mq_receive(self.descriptor(), buffer, &mut priority))
+        retry(|| raw::mq_receive(self.as_fd(), buffer))
     }
 
     pub(crate) fn geometry(&self) -> Result<Geometry, Errno> {

@@ -3,16 +3,19 @@
 use crate::{
     link::Inbox,
     pool::Buffer,
-    sync::{AtomicBool, Mutex, Ordering, unlock_fairly},
+    raw::Brief,
+    sync::{AtomicBool, Ordering},
 };
 use std::io;
 
 /// An inbox, and the frame that was taken out of it ahead, which is the next for whoever reads. Its lock is the last that is taken.
 #[derive(Debug)]
 pub(super) struct Inlet {
-    inner: Mutex<Inner>,
+    inner: Brief<Inner>,
     /// A hint that costs less than the lock.
     has_ahead: AtomicBool,
+    /// Somebody wants the lock, or has it. There are two at most: whoever spins, and whoever has the lock of the endpoint.
+    is_wanted: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -24,30 +27,36 @@ struct Inner {
 
 impl Inlet {
     pub(super) fn new(inbox: Box<dyn Inbox>) -> Self {
-        Self { inner: Mutex::new(Inner { inbox, ahead: None, spare: None }), has_ahead: AtomicBool::new(false) }
+        let inner = Brief::new(Inner { inbox, ahead: None, spare: None });
+        Self { inner, has_ahead: AtomicBool::new(false), is_wanted: AtomicBool::new(false) }
     }
 
     /// Takes the next frame, in `buffer`, or another one instead of it. Never waits.
     pub(super) fn try_recv(&self, buffer: &mut Buffer) -> io::Result<Option<usize>> {
-        let mut inner = self.inner.lock();
-        if let Some((ahead, length)) = inner.ahead.take() {
-            self.has_ahead.store(false, Ordering::Relaxed);
-            inner.spare = Some(std::mem::replace(buffer, ahead));
-            return Ok(Some(length));
-        }
-        inner.inbox.try_recv(buffer.bytes_mut())
+        self.with(|inner| {
+            if let Some((ahead, length)) = inner.ahead.take() {
+                self.has_ahead.store(false, Ordering::Relaxed);
+                inner.spare = Some(std::mem::replace(buffer, ahead));
+                return Ok(Some(length));
+            }
+            inner.inbox.try_recv(buffer.bytes_mut())
+        })
     }
 
     /// Takes the next frame ahead, if there is one. Returns whether there is one. The very next step must read it: nobody who sleeps elsewhere
     /// can see it. An error is none: the step meets it, when the descriptor says that there is something to read or it is time to try again.
     pub(super) fn look_ahead(&self) -> bool {
-        let mut inner = self.inner.lock();
-        let found = inner.look_ahead();
-        if inner.ahead.is_some() {
-            self.has_ahead.store(true, Ordering::Relaxed);
+        if self.is_wanted.load(Ordering::Relaxed) {
+            std::hint::spin_loop(); // we would have it again before the other one
+            return false;
         }
-        unlock_fairly(inner); // we are back in a moment, before whoever waits would wake up
-        found
+        self.inner.with(|inner| {
+            let found = inner.look_ahead();
+            if found {
+                self.has_ahead.store(true, Ordering::Relaxed);
+            }
+            found
+        })
     }
 
     /// Whether a frame was taken that nobody has read.
@@ -56,7 +65,14 @@ impl Inlet {
     }
 
     pub(super) fn with_inbox<R>(&self, action: impl FnOnce(&mut dyn Inbox) -> R) -> R {
-        action(&mut *self.inner.lock().inbox)
+        self.with(|inner| action(&mut *inner.inbox))
+    }
+
+    fn with<R>(&self, action: impl FnOnce(&mut Inner) -> R) -> R {
+        self.is_wanted.store(true, Ordering::Relaxed);
+        let result = self.inner.with(action);
+        self.is_wanted.store(false, Ordering::Relaxed);
+        result
     }
 }
 

@@ -86,6 +86,23 @@ fn who_is_alone_changes_the_value_behind_all_uses() {
 }
 
 #[test]
+fn the_first_to_share_may_be_elsewhere() {
+    loom::model(|| {
+        let (mut value, ends) = Watched::new();
+        for _ in 0..2 {
+            let first = value.share_first();
+            let user = thread::spawn(move || assert_eq!(first.read(), 7));
+            if value.get_mut().is_none() {
+                user.join().expect("no panic");
+            }
+            assert!(value.get_mut().is_some());
+        }
+        drop(value);
+        assert!(has_ended(&ends));
+    });
+}
+
+#[test]
 fn who_holds_the_lock_is_alone() {
     loom::model(|| {
         let count = Arc::new(Brief::new(0));

@@ -57,6 +57,25 @@ fn what_is_paid_for_keeps_the_value() {
 }
 
 #[test]
+fn the_first_to_share_is_one_more() {
+    let (mut value, is_alive) = watched();
+    let first = value.share_first();
+    assert!(value.get_mut().is_none(), "it has it too");
+    drop(value);
+    assert!(is_alive());
+    drop(first);
+    assert!(!is_alive());
+}
+
+#[test]
+#[should_panic(expected = "nobody else has it")]
+fn there_is_one_first_to_share() {
+    let (mut value, _) = watched();
+    let _first = value.share_first();
+    _ = value.share_first();
+}
+
+#[test]
 fn no_more_are_handed_out_than_were_paid_for() {
     let (value, is_alive) = watched();
     let mut prepaid = value.prepay(2);

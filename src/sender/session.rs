@@ -113,11 +113,17 @@ impl Session {
 
     /// Sends a message within `timeout`, or however long it takes. Returns its number.
     pub(super) fn send(&self, body: &[u8], manner: Manner, timeout: Option<Duration>) -> Result<Number, SendFailure> {
-        if manner == Manner::default()
-            && let Some(number) = self.stage(body)
-        {
-            return Ok(number);
-        }
+        let staged = if manner == Manner::default() { self.stage(body) } else { None };
+        staged.map_or_else(|| self.send_by_itself(body, manner, timeout), Ok)
+    }
+
+    /// The same for a message that cannot be staged without further ado.
+    pub(super) fn send_by_itself(
+        &self,
+        body: &[u8],
+        manner: Manner,
+        timeout: Option<Duration>,
+    ) -> Result<Number, SendFailure> {
         let result = self.await_room(body.len(), timeout, manner.awaited, |state| state.send(self.id, body, manner))?;
         result.unwrap_or_else(|| Err(self.late()))
     }
@@ -174,9 +180,12 @@ impl Session {
                 attempt(state)
             })
         })?;
-        self.stalls.fetch_add(usize::from(first.is_none()), Ordering::Relaxed);
-        if first.is_some() || timeout == Some(Duration::ZERO) {
+        if first.is_some() {
             return Ok(first);
+        }
+        self.stalls.fetch_add(1, Ordering::Relaxed);
+        if timeout == Some(Duration::ZERO) {
+            return Ok(None);
         }
         // Read only now: the clock costs as much as all else that is done for a short message.
         let deadline = timeout.map_or(Deadline::Never, Deadline::after);
