@@ -10,7 +10,7 @@ use crate::{
 use handout::Laid;
 use lamq_protocol::{
     Endpoint, Number, SessionId,
-    endpoint::{Arrival, Settings},
+    endpoint::{Arrival, Event, Settings},
     send::Stage,
     session::Outbound,
 };
@@ -80,6 +80,8 @@ pub(crate) struct State {
     pub(crate) part: Part,
     /// Whether frames or deaths were taken that another thread may sleep for.
     pub(crate) progressed: bool,
+    /// What was handed out as its frame came, for the call that has asked for it and takes it now.
+    pub(crate) passed: Option<Event<FrameBuffer>>,
     /// Whether the inbox was looked into.
     served: bool,
     pub(crate) looks: Looks,
@@ -151,6 +153,7 @@ impl State {
             slept_at: None,
             staged: Vec::new(),
             progressed: false,
+            passed: None,
             served: false,
             looks: Looks::default(),
             wants: BTreeMap::new(),
@@ -191,7 +194,7 @@ impl State {
     pub(crate) fn look(&mut self, reading: Reading) -> Look {
         let look = self.read(reading);
         let came = look.came;
-        let found = came && (look.event.is_some() || self.core.has_message());
+        let found = came && (self.passed.is_some() || self.core.has_message());
         self.progressed |= came;
         if self.looks.is_due(found) {
             self.progressed |= self.look_around() | self.seek();

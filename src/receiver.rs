@@ -207,19 +207,27 @@ impl Receiver {
     }
 
     fn event_until(&self, deadline: Deadline, ask: Ask) -> Result<Event, RecvTimeoutError> {
-        let event = self.driver.wait(deadline, |state| {
+        // It is put where it is to be, instead of being handed on from call to call.
+        let mut outcome = Err(RecvTimeoutError::Timeout);
+        self.driver.wait(deadline, |state| {
             if state.part == Part::Closed {
-                return Some(Err(RecvTimeoutError::Disconnected));
+                outcome = Err(RecvTimeoutError::Disconnected);
+                return Some(());
             }
             let reading = if ask == Ask::Next { Reading::Through } else { Reading::Ahead };
-            let Look { drained, event, .. } = state.look(reading);
-            let event = event.or_else(|| next(state, ask)).map(|event| hand_out(state, ask, event));
-            if event.is_none() {
-                state.transmit(drained);
+            let Look { drained, .. } = state.look(reading);
+            if let Some(event) = state.passed.take().or_else(|| next(state, ask)) {
+                outcome = Ok(hand_out(state, ask, event));
+                return Some(());
             }
-            event.map(Ok).or_else(|| state.is_over().then_some(Err(RecvTimeoutError::Disconnected)))
-        });
-        event?.unwrap_or(Err(RecvTimeoutError::Timeout))
+            state.transmit(drained);
+            if state.is_over() {
+                outcome = Err(RecvTimeoutError::Disconnected);
+                return Some(());
+            }
+            None
+        })?;
+        outcome
     }
 }
 

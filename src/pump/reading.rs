@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::pool::FrameBuffer;
-use lamq_protocol::endpoint::{Event, Handled};
+use lamq_protocol::endpoint::Handled;
 
 /// How far the inbox is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +16,12 @@ pub(crate) enum Reading {
 }
 
 /// What came of a look into the inbox.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Look {
     /// Whether any frame came.
     pub(super) came: bool,
     /// Whether the inbox was found empty.
     pub(crate) drained: bool,
-    /// What was handed out at once.
-    pub(crate) event: Option<Event<FrameBuffer>>,
 }
 
 /// How many frames one step takes from the inbox at most, so that a flood cannot outlast a deadline.
@@ -39,7 +37,7 @@ impl State {
         if self.orphans.is_empty() {
             return self.read_inbox(None, reading);
         }
-        let mut look = Look { drained: true, ..Look::default() };
+        let mut look = Look { came: false, drained: true };
         // Else who keeps one of them full would be all that is heard.
         let count = self.orphans.len() + 1;
         self.turn = (self.turn + 1) % count;
@@ -47,8 +45,8 @@ impl State {
             let place = ((self.turn + step) % count).checked_sub(1);
             // What is handed out at once would be so before what the other inboxes have brought.
             let reading = if reading == Reading::All { reading } else { Reading::Ahead };
-            let Look { came, drained, .. } = self.read_inbox(place, reading);
-            look = Look { came: look.came | came, drained: look.drained & drained, event: None };
+            let Look { came, drained } = self.read_inbox(place, reading);
+            look = Look { came: look.came | came, drained: look.drained & drained };
         }
         look
     }
@@ -58,7 +56,7 @@ impl State {
         let mut look = Look::default();
         for _ in 0..FRAMES_PER_STEP {
             let mailbox = orphan.map_or(&self.mailbox, |place| &self.orphans[place].mailbox);
-            let has_event = look.event.is_some() || self.core.has_event();
+            let has_event = self.passed.is_some() || self.core.has_event();
             // Acknowledgements of what we send must not wait behind messages that nobody reads. Credit bounds what is held.
             let came = look.came;
             let goes_on = || if came { self.core.awaits_answer() } else { self.core.sends() || mailbox.has_ahead() };
@@ -74,7 +72,7 @@ impl State {
                         Handled::Quietly => {}
                         Handled::Greeting(arrival) => self.answer(arrival, orphan),
                         Handled::Message(event) => {
-                            look.event = Some(event);
+                            self.passed = Some(event);
                             reading = Reading::Ahead;
                         }
                     }

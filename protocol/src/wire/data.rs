@@ -115,6 +115,7 @@ impl RecordCursor {
 
 impl<B: AsRef<[u8]>> DataFrame<B> {
     /// Verifies the whole framing (DAT-1), so that reading records can no longer fail, and the check if there is one.
+    #[inline]
     pub(super) fn decode(buffer: B, header: &Header, is_sealed: bool) -> Result<Self, Fault> {
         let bytes = buffer.as_ref();
         if bytes.len() < BODIES + ENTRY {
