@@ -58,8 +58,6 @@ pub struct Endpoint<B> {
     touched: Touched,
     /// Whether one of them has been touched since the last transmit.
     fresh: bool,
-    /// For a frame that carries an acknowledgement.
-    carrier: Aside<Vec<u8>>,
     ended: VecDeque<SessionId>,
     /// What was handed out since the application last said, by asking for a message, that it is done with what it has: first and last number
     /// of each run.
@@ -88,7 +86,6 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
             resumed: BTreeMap::new(),
             touched: Touched::default(),
             fresh: false,
-            carrier: Aside::default(),
             ended: VecDeque::new(),
             handed: VecDeque::new(),
             asking: VecDeque::new(),

@@ -39,14 +39,14 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
 
     /// Offers what is due in one session. Returns whether all of that has left, and whether there is more to say when idle.
     fn transmit_in(&mut self, session: SessionId, idle: bool, link: &mut LinkFn<'_>) -> (bool, bool) {
-        let Self { inbound, outbound, clock, carrier, handed, ended, share, .. } = self;
+        let Self { inbound, outbound, clock, handed, ended, share, .. } = self;
         let (incoming, mut outgoing) = (inbound.get_mut(&session), outbound.get_mut(&session));
         let (mut left, mut stays, mut receives, mut is_over) = (true, false, false, false);
         if let Some(incoming) = incoming {
             let mut due = incoming.session.due(*share);
             if let (Some(news), Some(outgoing)) = (due, &mut outgoing)
                 && incoming.session.can_be_carried()
-                && outgoing.transmit_with(&news.acknowledgement, clock, carrier, link)
+                && outgoing.transmit_with(&news.acknowledgement, clock, link)
             {
                 incoming.session.window_mut().told(news.acknowledgement); // ACK-11
                 due = None;

@@ -2,8 +2,9 @@
 
 use crate::{
     aside::Aside,
+    lamport::Stamp,
     number::{FrameNumber, Level, Number},
-    wire::{Acknowledgement, data},
+    wire::{Acknowledgement, carry, data},
 };
 use std::collections::{BTreeSet, VecDeque};
 
@@ -30,10 +31,30 @@ impl Kept {
         Self { bytes, last, last_whole, is_close, is_sealed: is_close, sent: 0, arrived: false }
     }
 
-    fn seal(&mut self) {
+    /// Offers it to `link`. Returns whether it has left.
+    fn offer(&mut self, link: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         if !std::mem::replace(&mut self.is_sealed, true) {
             data::seal(&mut self.bytes);
         }
+        link(&self.bytes)
+    }
+
+    /// As [`offer`](Self::offer), with this acknowledgement behind it, if it can carry one where no more than `limit` bytes can be sent at once.
+    pub(super) fn offer_with(
+        &mut self,
+        acknowledgement: &Acknowledgement,
+        stamp: Stamp,
+        limit: usize,
+        link: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> bool {
+        if !carry::can(&self.bytes, limit) {
+            return false;
+        }
+        carry::load(&mut self.bytes, acknowledgement, stamp);
+        let left = link(&self.bytes);
+        carry::unload(&mut self.bytes);
+        self.is_sealed = false;
+        left
     }
 }
 
@@ -100,14 +121,13 @@ impl Flight {
                 self.lost.remove(&number);
                 continue;
             };
-            self.frames[place].seal();
-            if !self.send(place, link) {
+            if !self.send(place, |frame| frame.offer(link)) {
                 return false;
             }
             self.lost.remove(&number);
         }
         while self.has_sendable(frame_credit) {
-            if !self.transmit_next(frame_credit, true, link) {
+            if !self.transmit_next(frame_credit, |frame| frame.offer(link)) {
                 return false;
             }
         }
@@ -125,21 +145,13 @@ impl Flight {
         self.waiting > 0 && (self.transmitted_frames().get() < frame_credit || self.frames[next].is_close)
     }
 
-    /// Offers the next of those to `link`; `sealed`, or as it is. Returns whether it has left.
-    pub(super) fn transmit_next(
-        &mut self,
-        frame_credit: u64,
-        sealed: bool,
-        link: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> bool {
+    /// Transmits the next of those by `offer`. Returns whether it has left.
+    pub(super) fn transmit_next(&mut self, frame_credit: u64, offer: impl FnOnce(&mut Kept) -> bool) -> bool {
         let place = self.frames.len() - self.waiting;
         if !self.has_sendable(frame_credit) {
             return false;
         }
-        if sealed {
-            self.frames[place].seal();
-        }
-        if !self.send(place, link) {
+        if !self.send(place, offer) {
             return false;
         }
         self.transmitted = self.frames[place].last_whole;
@@ -148,9 +160,9 @@ impl Flight {
         true
     }
 
-    fn send(&mut self, place: usize, link: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    fn send(&mut self, place: usize, offer: impl FnOnce(&mut Kept) -> bool) -> bool {
         let frame = &mut self.frames[place];
-        let left = link(&frame.bytes);
+        let left = offer(frame);
         if left {
             self.transmissions += 1;
             frame.sent = self.transmissions;

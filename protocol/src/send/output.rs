@@ -3,7 +3,7 @@
 use super::{SendWindow, Spent};
 use crate::{
     lamport::Stamp,
-    wire::{Acknowledgement, Ask, carry},
+    wire::{Acknowledgement, Ask},
 };
 
 impl SendWindow {
@@ -36,15 +36,9 @@ impl SendWindow {
         &mut self,
         acknowledgement: &Acknowledgement,
         stamp: Stamp,
-        buffer: &mut Vec<u8>,
         link: &mut dyn FnMut(&[u8]) -> bool,
     ) -> bool {
         let (credit, limit) = (self.known.frame_credit, self.settings.frame_size);
-        self.flight.transmit_next(credit, false, &mut |frame| {
-            carry::can(frame, limit) && {
-                carry::load(frame, acknowledgement, stamp, buffer);
-                link(buffer)
-            }
-        })
+        self.flight.transmit_next(credit, |frame| frame.offer_with(acknowledgement, stamp, limit, link))
     }
 }

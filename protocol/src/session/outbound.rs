@@ -361,16 +361,15 @@ impl Outbound {
     }
 
     /// Offers the first frame that waits with this acknowledgement behind it, if the session is open, the frame may leave now, and there is
-    /// room for that; the two are put together in `buffer`. Returns whether it has left.
+    /// room for that. Returns whether it has left.
     pub(crate) fn transmit_with(
         &mut self,
         acknowledgement: &Acknowledgement,
         clock: &Clock,
-        buffer: &mut Vec<u8>,
         link: &mut LinkFn<'_>,
     ) -> bool {
         let link = &mut |frame: &[u8]| link(Priority::Ordered, frame);
-        self.is_open() && self.window.transmit_with(acknowledgement, clock.now(), buffer, link)
+        self.is_open() && self.window.transmit_with(acknowledgement, clock.now(), link)
     }
 
     /// Whether the receiver has neither welcomed nor denied us.

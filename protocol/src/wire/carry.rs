@@ -3,7 +3,7 @@
 use super::{
     Acknowledgement, Fault,
     data::{self, FLAG_CARRY, FLAGS},
-    header::{Kind, put, u16_at, u64_at},
+    header::{self, Kind, put, u16_at, u64_at},
 };
 use crate::lamport::Stamp;
 use core::ops::Range;
@@ -12,7 +12,7 @@ use core::ops::Range;
 const STAMP: Range<usize> = 0..8;
 const LENGTH: usize = STAMP.end + Acknowledgement::FIELDS;
 
-/// A frame of more bytes is not copied for it: that costs more than a frame for the acknowledgement alone.
+/// A frame of more bytes carries none: its buffer would have to grow for it.
 const LONGEST: usize = 1024;
 
 /// Whether a frame can carry one where no more than `limit` bytes can be sent at once.
@@ -20,15 +20,22 @@ pub(crate) fn can(frame: &[u8], limit: usize) -> bool {
     frame.len() <= LONGEST && frame.len() + LENGTH <= limit && frame[super::KIND_AT] == Kind::Data as u8
 }
 
-/// The data frame with the acknowledgement behind it, in `buffer`.
-pub(crate) fn load(frame: &[u8], acknowledgement: &Acknowledgement, stamp: Stamp, buffer: &mut Vec<u8>) {
-    buffer.clear();
-    buffer.extend_from_slice(frame);
-    buffer.extend_from_slice(&stamp.get().to_le_bytes());
-    buffer.extend_from_slice(&acknowledgement.fields());
-    let flags = u16_at(buffer, FLAGS) | FLAG_CARRY;
-    put(buffer, FLAGS, flags.to_le_bytes());
-    data::seal(buffer);
+/// Puts the acknowledgement behind a data frame.
+pub(crate) fn load(frame: &mut Vec<u8>, acknowledgement: &Acknowledgement, stamp: Stamp) {
+    frame.reserve(LENGTH);
+    frame.extend_from_slice(&stamp.get().to_le_bytes());
+    frame.extend_from_slice(&acknowledgement.fields());
+    let flags = u16_at(frame, FLAGS) | FLAG_CARRY;
+    put(frame, FLAGS, flags.to_le_bytes());
+    data::seal(frame);
+}
+
+/// Takes it off again. What is left lacks its check.
+pub(crate) fn unload(frame: &mut Vec<u8>) {
+    frame.truncate(frame.len() - LENGTH);
+    let flags = u16_at(frame, FLAGS) & !FLAG_CARRY;
+    put(frame, FLAGS, flags.to_le_bytes());
+    header::unseal(frame);
 }
 
 /// What is before the acknowledgement, and the acknowledgement.
