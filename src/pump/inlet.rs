@@ -18,6 +18,9 @@ pub(super) struct Inlet {
     is_wanted: AtomicBool,
 }
 
+/// How often a look tries. The lock, and the clock that is read between two looks, take a good part of the time of a try.
+const TRIES: u32 = 8;
+
 #[derive(Debug)]
 struct Inner {
     inbox: Box<dyn Inbox>,
@@ -46,12 +49,13 @@ impl Inlet {
     /// Takes the next frame ahead, if there is one. Returns whether there is one. The very next step must read it: nobody who sleeps elsewhere
     /// can see it. An error is none: the step meets it, when the descriptor says that there is something to read or it is time to try again.
     pub(super) fn look_ahead(&self) -> bool {
-        if self.is_wanted.load(Ordering::Relaxed) {
+        let is_free = || !self.is_wanted.load(Ordering::Relaxed);
+        if !is_free() {
             std::hint::spin_loop(); // we would have it again before the other one
             return false;
         }
         self.inner.with(|inner| {
-            let found = inner.look_ahead();
+            let found = (0..TRIES).take_while(|_| is_free()).any(|_| inner.look_ahead());
             if found {
                 self.has_ahead.store(true, Ordering::Relaxed);
             }

@@ -60,7 +60,7 @@ const ANSWER_TICK: Duration = Duration::from_millis(10);
 const INTERRUPT: u64 = 0;
 
 /// Of so many looks before a sleep one is at all descriptors.
-const LOOKS: u32 = 64;
+const LOOKS: u32 = 8;
 
 impl Poller {
     pub(super) fn new(receives: bool, spin: Option<Duration>) -> io::Result<Self> {

@@ -20,9 +20,6 @@ const AGAIN: u32 = 64;
 /// ... but not more than these. What is in vain then costs next to nothing, also between two that share a core.
 const AT_LEAST: u32 = 4096;
 
-/// How many looks there are to one at the clock, which takes a fifth of their time.
-const LOOKS_AT_ONCE: u32 = 8;
-
 /// How long to look before a sleep, while that pays.
 #[derive(Debug)]
 pub(crate) struct Spin {
@@ -57,7 +54,7 @@ impl Spin {
         let found = (misses < PATIENCE || again) && {
             let end = deadline.at_most(self.time);
             loop {
-                if (0..LOOKS_AT_ONCE).any(|_| look()) {
+                if look() {
                     break true;
                 }
                 if end.has_passed() {
