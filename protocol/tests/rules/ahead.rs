@@ -66,3 +66,30 @@ fn a_gap_behind_what_was_begun_ahead_of_the_credit_is_told_when_credit_comes() {
     assert_eq!((net.send(0, "one"), net.send(0, "two"), net.drop_message(0)), (Ok(1), Ok(2), Ok(3)));
     assert_eq!(net.recv_all().last(), Some(&Seen::Gap(0, 3, 3)));
 }
+
+#[proves("CRD-7", "DAT-6")]
+#[test]
+fn a_frame_that_is_begun_ahead_of_the_credit_is_not_closed_though_all_before_it_has_arrived() {
+    let mut bench = Bench::open(Level::Delivered, 1, PLENTY);
+    assert_eq!(bench.push(8), Ok(1));
+    assert_eq!(bench.transmit(), [(1, 1)]);
+    bench.hear([1, 1, 1, 1, PLENTY]);
+    assert_eq!((bench.push(8), bench.push(8)), (Ok(2), Ok(3)));
+    assert!(bench.window.is_staging() && !bench.window.is_behind());
+    bench.hear([1, 1, 1, 2, PLENTY]);
+    assert_eq!(bench.transmit(), [(2, 3)], "in one frame");
+}
+
+#[proves("ACK-4", "ACK-8")]
+#[test]
+fn whose_delivery_is_waited_for_asks_for_that_and_nothing_else() {
+    let mut bench = Bench::open(Level::Delivered, 9, PLENTY);
+    let mut asks = |manner| {
+        bench.push_as(8, manner).unwrap();
+        let left = bench.leaving_data();
+        let last = left[0].last().get();
+        bench.received(last);
+        (left[0].awaits(), left[0].solicits())
+    };
+    assert_eq!((asks(AWAITED), asks(Manner::default())), ((true, false), (false, true)));
+}

@@ -2,11 +2,12 @@
 
 use crate::{
     forge::check,
-    net::{Channel, Net, Seen, Setup},
+    net::{Channel, Fate, Net, Seen, Setup},
 };
 use lamq_protocol::{
     Level,
-    wire::{Fault, Frame, decode},
+    session::Outbound,
+    wire::{Fault, Frame, Priority, decode},
 };
 use lamq_proves::proves;
 
@@ -244,4 +245,33 @@ fn to_ask_for_another_message_of_the_frame_is_to_send_nothing_back() {
     look(&mut net, false).unwrap();
     assert_eq!(kinds_at(&net, 0).len(), before + 1, "there was none");
     assert!(net.receiver.core.lease().is_none(), "the last one is not lent");
+}
+
+#[proves("ACK-11", "RTX-1", "FRM-1")]
+#[test]
+fn a_frame_that_carried_an_acknowledgement_can_leave_again_without() {
+    let mut net = both_ways(&Setup { lossy: true, ..Setup::default() });
+    trip(&mut net);
+    trip(&mut net);
+    assert!(net.recv_all().is_empty(), "and all is said");
+    while net.senders[0].node.inbox.put(Priority::Ordered, b"in the way") {}
+    net.send_back(0, "offered by itself").unwrap();
+    net.transmit_from_receiver(false); // and there is no room
+    net.send(0, "what?").unwrap();
+    net.take_at_receiver(usize::MAX);
+    assert!(matches!(look(&mut net, true), Some(Seen::Message(0, ..))), "offered with an acknowledgement, too");
+    while net.senders[0].node.inbox.take().is_some() {}
+    net.senders[0].node.inbox.fates.push_back(Fate::Lose);
+    net.transmit_from_receiver(true);
+    assert_eq!(net.senders[0].node.inbox.len(), 0, "it has left, and is lost");
+    let before = net.senders[0].node.handled.len();
+    net.send_back(0, "behind it").unwrap();
+    net.receiver.core.with_outbound(net.senders[0].at_receiver.unwrap(), Outbound::flush);
+    let told = net.recv_back(0);
+    assert!(
+        matches!(&told[..], [Seen::Message(_, 3, first), Seen::Message(_, 4, _)] if first == b"offered by itself"),
+        "{told:?}"
+    );
+    assert!(kinds(&net.senders[0].node.handled[before..]).len() >= 2);
+    assert_eq!(net.senders[0].node.counters().all_faults(), 0);
 }

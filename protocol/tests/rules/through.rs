@@ -1,7 +1,11 @@
 //! Cut-through: which messages are handed out as their frame comes. That it comes to the same as the long way is demanded of every frame
 //! that the net handles ([`Node`](crate::net::Node)).
 
-use crate::net::{Channel, Net, Setup};
+use crate::{
+    forge::data_from,
+    net::{Channel, Net, Seen, Setup},
+};
+use lamq_protocol::{lamport::MAX_LEAD, session::Departure, wire::EndReason};
 use lamq_proves::proves;
 
 /// How many of the messages that `act` has sent would have been handed through.
@@ -69,4 +73,25 @@ fn where_to_ask_says_nothing_of_the_message_before_nothing_is_handed_through() {
         });
         assert_eq!(count, 0);
     }
+}
+
+#[proves("LAM-4", "CRD-5")]
+#[test]
+fn what_breaks_a_rule_is_not_handed_through() {
+    let ended = |net: &mut Net| match net.recv() {
+        Some(Seen::Departed(0, Departure::Violated(reason), _)) => Some(reason),
+        Some(Seen::Message(..)) => None,
+        seen => panic!("{seen:?}"),
+    };
+    let mut net = Net::pair();
+    let session = net.senders[0].at_receiver.unwrap();
+    net.give_receiver(data_from(session, 1, 1, 2 * MAX_LEAD, &[b"far ahead"]));
+    assert_eq!(ended(&mut net), Some(EndReason::Stamp));
+    let mut net = Net::pair();
+    let session = net.senders[0].at_receiver.unwrap();
+    let without_credit = (1..100).find_map(|number| {
+        net.give_receiver(data_from(session, number, number, number, &[b"one more"]));
+        ended(&mut net)
+    });
+    assert_eq!(without_credit, Some(EndReason::Credit), "no acknowledgement has left");
 }
