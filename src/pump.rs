@@ -46,7 +46,6 @@ mod want;
 
 pub(crate) use driver::Driver;
 pub(crate) use handout::Handout;
-use mailbox::Entrance;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use poller::sleep_on;
 pub(crate) use reading::{Look, Reading};
@@ -73,8 +72,6 @@ pub(crate) struct State {
     retry_soon: bool,
     /// Until when, and at the address of which entrance, somebody sleeps at most. Whoever does keeps that, so no other one has the address.
     planned: Option<(Deadline, usize)>,
-    /// What was slept on last, to be slept on again.
-    slept_at: Option<Arc<Entrance>>,
     /// Frames that were staged at the keeper's last tick, by their first number.
     staged: Vec<(SessionId, Number)>,
     pub(crate) part: Part,
@@ -150,7 +147,6 @@ impl State {
             patience: BTreeMap::new(),
             retry_soon: false,
             planned: None,
-            slept_at: None,
             staged: Vec::new(),
             progressed: false,
             passed: None,
@@ -195,12 +191,10 @@ impl State {
         let look = self.read(reading);
         let came = look.came;
         let found = came && (self.passed.is_some() || self.core.has_message());
-        self.progressed |= came;
-        if self.looks.is_due(found) {
-            self.progressed |= self.look_around() | self.seek();
-            self.ask_again();
-            self.end_idle_wants();
-        }
+        let happened = (self.looks.is_due(found) && self.look_around()) | self.seek();
+        self.progressed |= came || happened;
+        self.ask_again();
+        self.end_idle_wants();
         look
     }
 

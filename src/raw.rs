@@ -77,7 +77,8 @@ pub(crate) fn mq_receive(queue: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usi
     Errno::result(result).map(|length| usize::try_from(length).unwrap_or(0)) // which is not below 0, as -1 is an error
 }
 
-/// A lock that is held for a moment only, some dozens of nanoseconds as a rule: whoever holds it waits for nothing, but perhaps for memory.
+/// A lock that is held for a moment only, some dozens of nanoseconds as a rule, or a few calls of the system that do not wait: whoever holds it
+/// waits for nothing, but perhaps for memory.
 /// So it costs one atomic operation that reads and writes, where one whose waiters are to be woken takes two. Not poisoned by a panic.
 pub(crate) struct Brief<T> {
     is_taken: AtomicBool,

@@ -1,8 +1,8 @@
 //! Senders that go on with the next receiver.
 
 use lamq::{
-    BindError, Disconnected, Ended, Fate, FlushFailure, Level, OpenError, QueueName, Receiver, SendFailure, Sender,
-    SenderBuilder,
+    BindError, Disconnected, Ended, Event, Fate, FlushFailure, Level, OpenError, QueueName, Receiver, SendFailure,
+    Sender, SenderBuilder,
     link::{Destination, Faults, Faulty, Geometry, Inbox, Link, Memory, Outbox, Owner, Posix},
 };
 use lamq_protocol::wire::Priority;
@@ -210,6 +210,28 @@ impl Outbox for RelayOutbox {
     fn destination(&self) -> &dyn Destination {
         self.0.destination()
     }
+}
+
+#[proves("RSM-1", "CAL-2")]
+#[test]
+fn a_sender_looks_for_the_next_receiver_though_its_endpoint_has_messages_that_nobody_reads() {
+    let space = Memory::new();
+    let (own, far) = (receiver(space.clone(), "/own"), receiver(space.clone(), "/far"));
+    let sender = Sender::builder().endpoint(&own.endpoint()).resume(WATCHDOG).connect("/far").unwrap();
+    let other = builder(space.clone()).connect("/own").unwrap();
+    assert!(matches!(own.recv_event(Some(WATCHDOG)), Ok(Event::Joined(_))));
+    other.send("nobody reads this").unwrap();
+    sender.send(7_u64.to_le_bytes()).unwrap();
+    _ = sender.stats(); // which has the endpoint take what lies in its inbox
+    thread::scope(|scope| {
+        let flushed = scope.spawn(|| sender.flush_timeout(WATCHDOG));
+        thread::sleep(SHORT); // it sleeps
+        drop(far);
+        let far = receiver(space, "/far");
+        assert_eq!(next(&far).0, 7);
+        _ = far.try_recv();
+        flushed.join().unwrap().unwrap();
+    });
 }
 
 #[proves("DTH-3")]

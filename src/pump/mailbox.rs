@@ -18,6 +18,8 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     entrance: Arc<Entrance>,
+    /// One more, to be lent: it goes when the inbox goes.
+    spare: Option<Arc<Entrance>>,
     name: QueueName,
     is_named: bool,
 }
@@ -42,7 +44,7 @@ impl Mailbox {
             match Private::open(|| inbox.readable().try_clone_to_owned()) {
                 Ok(descriptor) => {
                     let entrance = Entrance { descriptor, inlet: Arc::new(Inlet::new(inbox)) };
-                    return Ok(Self { entrance: Arc::new(entrance), name, is_named: true });
+                    return Ok(Self { entrance: Arc::new(entrance), spare: None, name, is_named: true });
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(BindError::system(&name, source)),
@@ -55,6 +57,7 @@ impl Mailbox {
     pub(super) fn rise_above(&mut self, slow: BorrowedFd<'_>) {
         if let Ok(descriptor) = Private::open(|| duplicate_above(self.entrance.as_fd(), slow)) {
             self.entrance = Arc::new(Entrance { descriptor, inlet: Arc::clone(&self.entrance.inlet) });
+            self.spare = None;
         }
     }
 
@@ -108,5 +111,15 @@ impl Mailbox {
 
     pub(super) const fn entrance(&self) -> &Arc<Entrance> {
         &self.entrance
+    }
+
+    /// For whoever sleeps, who gives it back: to share it anew each time would cost as much as the lock.
+    pub(super) fn lend_entrance(&mut self) -> Arc<Entrance> {
+        self.spare.take().unwrap_or_else(|| Arc::clone(&self.entrance))
+    }
+
+    /// See [`lend_entrance`](Self::lend_entrance). It may be that of another inbox by now, which must not be kept.
+    pub(super) fn take_back(&mut self, entrance: Arc<Entrance>) {
+        self.spare = Some(entrance).filter(|entrance| Arc::ptr_eq(entrance, &self.entrance));
     }
 }

@@ -145,15 +145,13 @@ impl World<State> for Poller {
     fn plan(&self, state: &mut State) -> Plan {
         let retry = std::mem::take(&mut state.retry_soon).then(|| Deadline::after(RETRY_TICK));
         let again = state.next_look().min(retry.unwrap_or(Deadline::Never));
-        let entrance = state.mailbox.entrance();
-        let inbox = state.slept_at.take().filter(|last| Arc::ptr_eq(last, entrance));
-        let inbox = inbox.unwrap_or_else(|| Arc::clone(entrance));
+        let inbox = state.mailbox.lend_entrance();
         state.planned = Some((again, Arc::as_ptr(&inbox).addr()));
         Plan { again, inbox }
     }
 
     fn wake(&self, state: &mut State, Plan { inbox, .. }: Plan) {
-        state.slept_at = Some(inbox);
+        state.mailbox.take_back(inbox);
     }
 
     fn is_outdated(&self, state: &mut State) -> bool {

@@ -41,7 +41,7 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         let incoming = inbound.get_mut(&session)?;
         let is_next = incoming.session.is_open() && clock.is_plausible(record.stamp) && incoming.expects(data);
         let is_short = data.body_bytes() <= max_message;
-        // What the application has is of this session, as a rule.
+        // What the application has is of this session, as a rule. Of two runs of it the second would count as one that was not answered.
         let has_no_other = handed.len() <= 1 && handed.iter().all(|(of, ..)| *of == session);
         if !is_next || !is_short || !has_no_other {
             return None;
