@@ -122,8 +122,11 @@ impl SendWindow {
             let message = Unfinished::new(self.accepted, stamp, shape).sent(manner.awaited, behind);
             self.make_room_for_pieces(&message);
             self.unfinished = Some(message);
-        } else if self.open.is_none() && self.leaves_at_once(manner.awaited, behind) {
-            self.pack_alone(shape, body, stamp, manner.awaited);
+        } else if let Some(session) = self.session
+            && self.open.is_none()
+            && self.leaves_at_once(manner.awaited, behind)
+        {
+            self.pack_alone(session, shape, body, stamp, manner.awaited);
         } else {
             self.pack(self.accepted, shape, body, stamp, fits);
             self.finish_message(manner.awaited, behind, stamp);
@@ -137,7 +140,7 @@ impl SendWindow {
     }
 
     /// Puts a message into a frame of its own, and spends its bytes.
-    fn pack_alone(&mut self, shape: Shape, body: &[u8], stamp: Stamp, awaited: bool) {
+    fn pack_alone(&mut self, session: SessionId, shape: Shape, body: &[u8], stamp: Stamp, awaited: bool) {
         self.spend(body.len() as u64);
         let mut open = self.new_frame(self.accepted, shape);
         open.push(shape, body, stamp);
@@ -145,7 +148,7 @@ impl SendWindow {
             open.await_delivery();
         }
         let full = !open.fits(Shape::default(), 0, stamp.next());
-        self.close_frame(open, !full && !awaited);
+        self.close_frame(session, open, !full && !awaited);
     }
 
     /// The last of a message is in the staged frame.
@@ -222,15 +225,15 @@ impl SendWindow {
 
     /// Closes the staged frame (DAT-6); `solicit` asks for its acknowledgement (ACK-4).
     pub fn seal(&mut self, solicit: bool) {
-        if self.open.is_some()
+        // The look before is not for nothing: what is taken is copied, be it there or not.
+        if let Some(session) = self.session.filter(|_| self.open.is_some())
             && let Some(open) = self.open.take()
         {
-            self.close_frame(open, solicit);
+            self.close_frame(session, open, solicit);
         }
     }
 
-    fn close_frame(&mut self, open: OpenFrame, solicit: bool) {
-        let Some(session) = self.session else { return }; // WEL-1: there is none before
+    fn close_frame(&mut self, session: SessionId, open: OpenFrame, solicit: bool) {
         let (last, whole) = (open.last(), open.last_whole());
         let (bytes, index) = open.finish(session, self.flight.next(), solicit);
         self.flight.reuse_index(index);

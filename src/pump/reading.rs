@@ -41,10 +41,10 @@ impl State {
         // Else who keeps one of them full would be all that is heard.
         let count = self.orphans.len() + 1;
         self.turn = (self.turn + 1) % count;
+        // What is handed out at once would be so before what the other inboxes have brought.
+        let reading = if reading == Reading::All { reading } else { Reading::Ahead };
         for step in 0..count {
             let place = ((self.turn + step) % count).checked_sub(1);
-            // What is handed out at once would be so before what the other inboxes have brought.
-            let reading = if reading == Reading::All { reading } else { Reading::Ahead };
             let Look { came, drained } = self.read_inbox(place, reading);
             look = Look { came: look.came | came, drained: look.drained & drained };
         }

@@ -242,9 +242,7 @@ impl Flight {
         let Some(place) = self.place(number) else { return false };
         let frame = &mut self.frames[place];
         self.newest_arrival = self.newest_arrival.max(frame.sent);
-        if !self.lost.is_empty() {
-            self.lost.remove(&number);
-        }
+        self.lost.remove(&number);
         !std::mem::replace(&mut frame.arrived, true)
     }
 

@@ -82,11 +82,11 @@ impl Node {
 
     /// Handles a frame. By cut-through it would come to the same, whatever it is.
     pub(super) fn handle(&mut self, frame: Vec<u8>) -> Option<Arrival> {
-        let (mut through, mut long) = (self.core.clone(), self.core.clone());
+        let mut through = self.core.clone();
         let handled = through.handle_and_next(frame.clone());
         self.handled.push(frame.clone());
-        let arrival = self.core.handle_frame(frame.clone());
-        _ = long.handle_frame(frame);
+        let arrival = self.core.handle_frame(frame);
+        let mut long = self.core.clone();
         match handled {
             Handled::Quietly => assert_eq!(arrival, None),
             Handled::Greeting(greeting) => assert_eq!(arrival.as_ref(), Some(&greeting)),
