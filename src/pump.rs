@@ -20,6 +20,7 @@ use notice::Notices;
 use orphan::Orphan;
 use patience::Patience;
 use poller::{BLOCKED_TICK, Poller};
+use rest::Rest;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     io,
@@ -39,6 +40,7 @@ mod patience;
 mod poller;
 mod rare;
 mod reading;
+mod rest;
 mod seek;
 mod spin;
 mod staging;
@@ -72,6 +74,7 @@ pub(crate) struct State {
     retry_soon: bool,
     /// Until when, and at the address of which entrance, somebody sleeps at most. Whoever does keeps that, so no other one has the address.
     planned: Option<(Deadline, usize)>,
+    rest: Rest,
     /// Frames that were staged at the keeper's last tick, by their first number.
     staged: Vec<(SessionId, Number)>,
     pub(crate) part: Part,
@@ -147,6 +150,7 @@ impl State {
             patience: BTreeMap::new(),
             retry_soon: false,
             planned: None,
+            rest: Rest::default(),
             staged: Vec::new(),
             progressed: false,
             passed: None,
@@ -188,6 +192,9 @@ impl State {
 
     /// Reads the inbox until the application has something to see, and tells deaths. What that has made due is to be transmitted.
     pub(crate) fn look(&mut self, reading: Reading) -> Look {
+        if self.rest.is_in_inbox() {
+            return Look::NOTHING; // the same for deaths, before which the inbox is read empty
+        }
         let look = self.read(reading);
         let came = look.came;
         let found = came && (self.passed.is_some() || self.core.has_message());

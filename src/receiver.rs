@@ -215,7 +215,8 @@ impl Receiver {
                 return Some(());
             }
             let reading = if ask == Ask::Next { Reading::Through } else { Reading::Ahead };
-            let Look { drained, .. } = state.look(reading);
+            let Look { drained, .. } =
+                if state.need_not_look(deadline) { Look::default() } else { state.look(reading) };
             if let Some(event) = state.passed.take().or_else(|| next(state, ask)) {
                 outcome = Ok(hand_out(state, ask, event));
                 return Some(());

@@ -92,6 +92,25 @@ pub trait Inbox: Send + fmt::Debug {
     /// Readable (`POLLIN`) while there are frames.
     fn readable(&self) -> BorrowedFd<'_>;
 
+    /// The same inbox to wait in, which takes fewer calls of the system than to wait until it is [`readable`](Self::readable). `None` if there is
+    /// no such thing, as by default: then that is how it is waited for. An inbox around another one that does nothing with frames may pass
+    /// on what that one has.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn blocking(&self) -> io::Result<Option<Box<dyn Blocking>>> {
+        Ok(None)
+    }
+
+    /// Puts an empty frame into the queue, for whoever waits in it ([`blocking`](Self::blocking)); `false` when it is full, so that nobody can
+    /// wait there. Never waits.
+    ///
+    /// # Errors
+    /// What the system said. By default that there is no such thing.
+    fn ring(&mut self) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// The descriptor of the queue itself, if `inotify(7)` can watch it through that: `IN_ATTRIB` when its name is removed. An inbox around
     /// another one passes that one's on.
     fn watchable(&self) -> Option<BorrowedFd<'_>>;
@@ -107,6 +126,15 @@ pub trait Inbox: Send + fmt::Debug {
     /// # Errors
     /// What the system said.
     fn unlink(&mut self) -> io::Result<()>;
+}
+
+/// An inbox that a thread waits in, while others have the [`Inbox`].
+pub trait Blocking: Send + Sync + fmt::Debug {
+    /// Takes the next frame into `buffer`, which is at least one frame size long. Waits until there is one; only a signal ends that early.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn recv(&self, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
 /// The sending end of somebody's inbox.

@@ -1,16 +1,16 @@
 //! POSIX message queues of the kernel (SPEC.md, section 16).
 
 use super::{
-    Destination, Geometry, Inbox, Link, Outbox, Owner,
+    Blocking, Destination, Geometry, Inbox, Link, Outbox, Owner,
     sys::{self, MODE, Queue, Status},
 };
 use crate::{
     clock,
     error::{BindError, Distrust, OpenError},
-    fork::Maker,
+    fork::{Maker, Private},
     limits::LimitHit,
     name::QueueName,
-    reports,
+    raw, reports,
 };
 use lamq_protocol::wire::{MIN_FRAME_SIZE, Priority};
 use nix::errno::Errno;
@@ -195,6 +195,14 @@ impl Inbox for PosixInbox {
         self.queue.as_fd()
     }
 
+    fn blocking(&self) -> io::Result<Option<Box<dyn Blocking>>> {
+        Ok(Some(Box::new(PosixBlocking(self.queue.reopen_to_wait()?))))
+    }
+
+    fn ring(&mut self) -> io::Result<bool> {
+        send(&self.queue, Priority::Ordered, &[])
+    }
+
     fn watchable(&self) -> Option<BorrowedFd<'_>> {
         Some(self.queue.as_fd())
     }
@@ -224,6 +232,24 @@ impl Drop for PosixInbox {
     }
 }
 
+/// A second description of the queue, whose calls wait.
+#[derive(Debug)]
+struct PosixBlocking(Private);
+
+impl Blocking for PosixBlocking {
+    fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(raw::mq_receive(self.0.as_fd(), buffer)?)
+    }
+}
+
+fn send(queue: &Queue, priority: Priority, frame: &[u8]) -> io::Result<bool> {
+    match queue.try_send(frame, priority.number()) {
+        Ok(()) => Ok(true),
+        Err(Errno::EAGAIN) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 #[derive(Debug)]
 struct PosixOutbox {
     queue: Queue,
@@ -235,11 +261,7 @@ struct PosixOutbox {
 
 impl Outbox for PosixOutbox {
     fn try_send(&mut self, priority: Priority, frame: &[u8]) -> io::Result<bool> {
-        match self.queue.try_send(frame, priority.number()) {
-            Ok(()) => Ok(true),
-            Err(Errno::EAGAIN) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        send(&self.queue, priority, frame)
     }
 
     fn destination(&self) -> &dyn Destination {

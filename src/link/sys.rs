@@ -2,13 +2,13 @@
 
 use super::{Geometry, Owner};
 use crate::{
-    fork::{self, Unforked},
+    fork::{self, Private, Unforked},
     name::QueueName,
     raw,
 };
 use nix::{
     errno::Errno,
-    fcntl::{FcntlArg, fcntl},
+    fcntl::{FcntlArg, OFlag, fcntl, open},
     libc,
     mqueue::{MQ_OFlag, MqAttr, MqdT, mq_attr_member_t, mq_close, mq_getattr, mq_open, mq_unlink},
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -127,6 +127,13 @@ impl Queue {
     /// Receives without waiting; `EAGAIN` when empty.
     pub(crate) fn try_recv(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         retry(|| raw::mq_receive(self.as_fd(), buffer))
+    }
+
+    /// The same queue once more, to receive from it and wait. Whether calls wait is a matter of the open file description, which duplicates
+    /// share (`fcntl(2)`), and the queue may have no name any more: so it is opened by its entry in proc(5).
+    pub(crate) fn reopen_to_wait(&self) -> Result<Private, Errno> {
+        let path = format!("/proc/self/fd/{}", self.as_fd().as_raw_fd());
+        retry(|| Private::open(|| open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())))
     }
 
     pub(crate) fn geometry(&self) -> Result<Geometry, Errno> {

@@ -1,10 +1,10 @@
 //! Where frames come in: whoever spins takes the next one without the lock of the endpoint, and a call of the system less.
 
 use crate::{
-    link::Inbox,
+    link::{Blocking, Inbox},
     pool::Buffer,
     raw::Brief,
-    sync::{AtomicBool, Ordering},
+    sync::{AtomicBool, OnceLock, Ordering},
 };
 use std::io;
 
@@ -16,6 +16,10 @@ pub(super) struct Inlet {
     has_ahead: AtomicBool,
     /// Somebody wants the lock, or has it. There are two at most: whoever spins, and whoever has the lock of the endpoint.
     is_wanted: AtomicBool,
+    /// To wait in; opened when that is first wanted. `None` if it is not to be had.
+    blocking: OnceLock<Option<Box<dyn Blocking>>>,
+    /// Waiting there has failed, which is not tried again.
+    has_failed: AtomicBool,
 }
 
 /// How often a look tries. The lock, and the clock that is read between two looks, take a good part of the time of a try.
@@ -31,7 +35,13 @@ struct Inner {
 impl Inlet {
     pub(super) fn new(inbox: Box<dyn Inbox>) -> Self {
         let inner = Brief::new(Inner { inbox, ahead: None, spare: None });
-        Self { inner, has_ahead: AtomicBool::new(false), is_wanted: AtomicBool::new(false) }
+        Self {
+            inner,
+            has_ahead: AtomicBool::new(false),
+            is_wanted: AtomicBool::new(false),
+            blocking: OnceLock::new(),
+            has_failed: AtomicBool::new(false),
+        }
     }
 
     /// Takes the next frame, in `buffer`, or another one instead of it. Never waits.
@@ -63,6 +73,30 @@ impl Inlet {
         })
     }
 
+    /// Whether one can wait in it.
+    pub(super) fn is_blocking(&self) -> bool {
+        let blocking = || self.with_inbox(|inbox| inbox.blocking().ok().flatten());
+        self.blocking.get_or_init(blocking).is_some() && !self.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the next frame, and takes it ahead. Nobody else may read meanwhile: what comes after it could be read before it. A signal may
+    /// end that early.
+    pub(super) fn await_ahead(&self) {
+        let Some(Some(blocking)) = self.blocking.get() else { return };
+        let mut buffer = self.with(Inner::take_spare);
+        let result = blocking.recv(buffer.bytes_mut());
+        self.with(|inner| match result {
+            Ok(length) => {
+                inner.ahead = Some((buffer, length));
+                self.has_ahead.store(true, Ordering::Relaxed);
+            }
+            Err(error) => {
+                inner.spare = Some(buffer);
+                self.has_failed.fetch_or(error.kind() != io::ErrorKind::Interrupted, Ordering::Relaxed);
+            }
+        });
+    }
+
     /// Whether a frame was taken that nobody has read.
     pub(super) fn has_ahead(&self) -> bool {
         self.has_ahead.load(Ordering::Relaxed)
@@ -81,11 +115,15 @@ impl Inlet {
 }
 
 impl Inner {
+    fn take_spare(&mut self) -> Buffer {
+        self.spare.take().unwrap_or_else(|| Buffer::new(vec![0; self.inbox.geometry().frame_size]))
+    }
+
     fn look_ahead(&mut self) -> bool {
         if self.ahead.is_some() {
             return true;
         }
-        let mut buffer = self.spare.take().unwrap_or_else(|| Buffer::new(vec![0; self.inbox.geometry().frame_size]));
+        let mut buffer = self.take_spare();
         if let Ok(Some(length)) = self.inbox.try_recv(buffer.bytes_mut()) {
             self.ahead = Some((buffer, length));
             return true;

@@ -150,7 +150,37 @@ impl World<State> for Poller {
         Plan { again, inbox }
     }
 
+    fn end(&self, Plan { again, .. }: &Plan, deadline: Deadline) -> Deadline {
+        deadline.min(*again)
+    }
+
+    fn prefers_inbox(&self, state: &State) -> bool {
+        self.spin.is_in_vain() && state.can_sleep_in_inbox()
+    }
+
+    fn enter_inbox(&self, state: &mut State) {
+        state.rest.begin();
+    }
+
+    fn sleep_in_inbox(&self, Plan { inbox, .. }: &Plan) {
+        self.tell();
+        self.spin.count_sleep();
+        inbox.inlet.await_ahead();
+    }
+
+    fn ring(&self, state: &mut State) -> bool {
+        state.ring()
+    }
+
+    fn guard(&self, until: Deadline) -> bool {
+        let mut fds = [readable(&self.epoll.0), readable(&self.evict)];
+        sleep_at_once(&mut fds, until);
+        fds[0].any().unwrap_or_default()
+    }
+
     fn wake(&self, state: &mut State, Plan { inbox, .. }: Plan) {
+        // Should the next one look for a while, it must not find what has lain there before.
+        state.rest.end(inbox.inlet.has_ahead() && self.spin.is_in_vain());
         state.mailbox.take_back(inbox);
     }
 

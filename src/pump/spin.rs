@@ -49,9 +49,7 @@ impl Spin {
         if self.time.is_zero() {
             return false;
         }
-        let misses = self.misses.load(Ordering::Relaxed);
-        let again = misses.is_multiple_of(AT_LEAST) || (misses >= AGAIN && misses.is_power_of_two());
-        let found = (misses < PATIENCE || again) && {
+        let found = !self.is_in_vain() && {
             let end = deadline.at_most(self.time);
             loop {
                 if look() {
@@ -62,8 +60,24 @@ impl Spin {
                 }
             }
         };
-        self.misses.store(if found { 0 } else { misses.wrapping_add(1) }, Ordering::Relaxed);
+        if found {
+            self.misses.store(0, Ordering::Relaxed);
+        } else {
+            self.count_sleep();
+        }
         found
+    }
+
+    /// Whether it is not the time to look.
+    pub(crate) fn is_in_vain(&self) -> bool {
+        let misses = self.misses.load(Ordering::Relaxed);
+        let again = misses.is_multiple_of(AT_LEAST) || (misses >= AGAIN && misses.is_power_of_two());
+        self.time.is_zero() || (misses >= PATIENCE && !again)
+    }
+
+    /// Somebody sleeps without a look.
+    pub(crate) fn count_sleep(&self) {
+        self.misses.store(self.misses.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 }
 

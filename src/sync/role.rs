@@ -9,6 +9,7 @@ use super::{Condvar, Mutex};
 use crate::clock::Deadline;
 use std::time::Duration;
 
+mod guard;
 mod keeper;
 
 pub(crate) use keeper::Upkeep;
@@ -26,6 +27,26 @@ pub(crate) trait World<S> {
 
     /// Sleeps until something happens, the deadline, or an [`interrupt`](Self::interrupt), also one that was not cleared yet.
     fn sleep(&self, plan: &Self::Plan, deadline: Deadline);
+
+    /// Until when such a sleep lasts at most.
+    fn end(&self, plan: &Self::Plan, deadline: Deadline) -> Deadline;
+
+    /// Whether whoever is about to sleep would rather do it in the inbox, which costs less, but lets it see frames only: the keeper is to
+    /// [`guard`](Self::guard) all else.
+    fn prefers_inbox(&self, state: &S) -> bool;
+
+    /// Somebody is about to sleep in the inbox: nobody else reads it.
+    fn enter_inbox(&self, state: &mut S);
+
+    /// Sleeps in the inbox until a frame comes, or a [`ring`](Self::ring), also one before.
+    fn sleep_in_inbox(&self, plan: &Self::Plan);
+
+    /// Ends the sleep of whoever sleeps in the inbox, or is about to. Returns whether it does.
+    fn ring(&self, state: &mut S) -> bool;
+
+    /// For the keeper: sleeps until something happens elsewhere than in the inbox, the deadline, or an [`evict`](Self::evict), also one that
+    /// was not cleared yet. Returns whether something has happened.
+    fn guard(&self, until: Deadline) -> bool;
 
     /// Takes back by what was slept.
     fn wake(&self, state: &mut S, plan: Self::Plan);
@@ -76,11 +97,14 @@ struct Inner<S> {
     held: bool,
     /// Whether its sleep was interrupted; it clears that itself, so that nobody else is kept awake by it.
     interrupted: bool,
+    /// Until when at most, if it sleeps in the inbox.
+    in_inbox: Option<Deadline>,
     /// Threads parked on `changed`.
     parked: usize,
     /// Calls that have ended, and have served.
     calls: u64,
     keeper: keeper::Place,
+    guard: guard::Guard,
     /// No further call will come.
     alone: bool,
 }
@@ -104,9 +128,11 @@ impl<S> Role<S> {
             state,
             held: false,
             interrupted: false,
+            in_inbox: None,
             parked: 0,
             calls: 0,
             keeper: keeper::Place::Absent,
+            guard: guard::Guard::default(),
             alone: false,
         };
         Self { inner: Mutex::new(inner), changed: Condvar::new(), bell: Condvar::new() }
@@ -154,11 +180,19 @@ impl<S> Role<S> {
                 Self::evict_keeper(&mut inner, world);
                 inner.held = true;
                 let plan = world.plan(&mut inner.state);
-                drop(inner);
-                world.sleep(&plan, deadline);
+                if world.prefers_inbox(&inner.state) && self.is_guarded(&mut inner, world, world.end(&plan, deadline)) {
+                    world.enter_inbox(&mut inner.state);
+                    inner.in_inbox = Some(world.end(&plan, deadline));
+                    drop(inner);
+                    world.sleep_in_inbox(&plan);
+                } else {
+                    drop(inner);
+                    world.sleep(&plan, deadline);
+                }
                 inner = self.inner.lock();
                 world.wake(&mut inner.state, plan);
                 inner.held = false;
+                inner.in_inbox = None;
                 if std::mem::take(&mut inner.interrupted) {
                     world.clear_interrupt();
                 }
@@ -174,7 +208,10 @@ impl<S> Role<S> {
             self.changed.notify_all();
         }
         if inner.held && !std::mem::replace(&mut inner.interrupted, true) {
-            world.interrupt();
+            // The keeper sees an interrupt, should the ring fail.
+            if inner.in_inbox.is_none() || !world.ring(&mut inner.state) {
+                world.interrupt();
+            }
         }
     }
 }

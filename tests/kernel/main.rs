@@ -22,6 +22,7 @@ mod removed;
 // Another architecture has other registers.
 #[cfg(target_arch = "x86_64")]
 mod refusals;
+mod resting;
 mod select;
 mod stampede;
 mod stops;

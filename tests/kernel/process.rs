@@ -2,7 +2,7 @@
 
 use crate::{
     conformance, crowd, deaths, flood, forked, jam, kills, limits, names, odd_deaths, owner, ping, quiet, removed,
-    select, stampede, stops, surroundings, sweep, trust, typed, wire, world::WATCHDOG,
+    resting, select, stampede, stops, surroundings, sweep, trust, typed, wire, world::WATCHDOG,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -49,6 +49,7 @@ const ROLES: &[(&str, Role)] = &[
     ("own-and-fork", forked::own_and_fork),
     ("own-as-nobody", trust::own_as_nobody),
     ("own-elsewhere", odd_deaths::own_elsewhere),
+    ("pass-on", resting::pass_on),
     ("produce", flood::produce),
     ("receive", owner::receive),
     ("receive-and-execute", removed::receive_and_execute),

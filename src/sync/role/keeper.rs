@@ -4,8 +4,7 @@
 //! sleeps: in the kernel if something may still happen that is to be served, else parked. Asleep, it enters no system
 //! call; a call that leaves something to do for it wakes it.
 
-use super::{Inner, KeeperWanted, Role, World};
-use crate::clock::Deadline;
+use super::{Inner, KeeperWanted, Role, World, guard::Guard};
 
 /// How the keeper goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,14 +82,14 @@ impl<S> Role<S> {
                 Upkeep::Rest if quiet => {
                     inner.keeper = Place::Parked;
                     while inner.keeper == Place::Parked {
-                        inner = self.bell.wait(inner, Deadline::Never);
+                        inner = self.nap(inner, world, None);
                     }
                     calls_seen = None; // whoever has left something may say it yet
                     continue;
                 }
                 _ => {}
             }
-            inner = self.bell.wait_tick(&self.inner, inner, world.tick());
+            inner = self.nap(inner, world, Some(world.tick()));
         }
     }
 
@@ -106,7 +105,7 @@ impl<S> Role<S> {
         } else if inner.keeper == Place::Parked {
             inner.keeper = Place::Ticking;
         }
-        self.bell.notify_all();
+        self.call_keeper(&mut inner, world);
         left
     }
 
@@ -121,8 +120,7 @@ impl<S> Role<S> {
     /// A call waits, and not for what its step has left to say: should all be quiet, the keeper says it.
     pub(super) fn leave_unsaid(&self, inner: &mut Inner<S>, world: &impl World<S>) {
         if inner.keeper == Place::Parked && world.is_unsaid(&inner.state) {
-            inner.keeper = Place::Ticking;
-            self.bell.notify_all();
+            self.unpark_keeper(inner, world);
         }
     }
 
@@ -131,15 +129,13 @@ impl<S> Role<S> {
         inner.calls = inner.calls.wrapping_add(u64::from(world.take_served(&mut inner.state)));
         // Asleep in the kernel, the keeper sees what comes, but not what a call has left, nor what is to be done earlier now.
         let wanted = match inner.keeper {
+            Place::Absent if inner.guard == Guard::Wanted => true,
             Place::Absent | Place::Parked => world.is_unsaid(&inner.state) || world.is_awaiting(&inner.state),
             Place::Watching => world.is_unsaid(&inner.state) || world.is_outdated(&mut inner.state),
             Place::Ticking | Place::Stopped => false,
         };
         match inner.keeper {
-            Place::Parked if wanted => {
-                inner.keeper = Place::Ticking;
-                self.bell.notify_all();
-            }
+            Place::Parked if wanted => self.unpark_keeper(inner, world),
             Place::Watching if wanted => Self::evict_keeper(inner, world),
             _ => {}
         }

@@ -1,153 +1,15 @@
 //! The role and the keeper under every interleaving of two or three threads: nobody sleeps through what he waits for, and
 //! nothing that is left to do stays undone. A lost wake-up shows as a deadlock, which loom reports.
 
-use super::{Role, Upkeep, World};
+use super::Role;
 use crate::clock::Deadline;
-use loom::{
-    sync::{Arc, Condvar, Mutex},
-    thread,
-};
-use std::time::Duration;
+use loom::{sync::Arc, thread};
 
+mod resting;
 mod unsaid;
+mod world;
 
-/// Stands in for the kernel: frames that have arrived, and the two eventfds.
-#[derive(Default)]
-struct Kernel {
-    inner: Mutex<Descriptors>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Descriptors {
-    frames: Vec<u8>,
-    interrupt: bool,
-    evict: bool,
-    /// Whether the keeper is asleep here.
-    watching: bool,
-    /// Whether [`MESSAGE`] is in memory, for who sleeps outside of the role.
-    ready: bool,
-    /// What the keeper has sent: for frames taken while away, and for what was staged.
-    sent: usize,
-}
-
-/// The frame that who sleeps outside of the role sleeps for.
-const MESSAGE: u8 = 7;
-
-impl Kernel {
-    fn look<R>(&self, look: impl FnOnce(&Descriptors) -> R) -> R {
-        look(&self.inner.lock().unwrap())
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Descriptors)) {
-        change(&mut self.inner.lock().unwrap());
-        self.changed.notify_all();
-    }
-
-    fn sleep_until(&self, condition: impl Fn(&Descriptors) -> bool) {
-        let mut inner = self.inner.lock().unwrap();
-        while !condition(&inner) {
-            inner = self.changed.wait(inner).unwrap();
-        }
-    }
-
-    fn deliver(&self, frame: u8) {
-        self.change(|inner| inner.frames.push(frame));
-    }
-}
-
-/// What a step took out of the kernel, and what it left to do.
-#[derive(Default)]
-struct Taken {
-    frames: Vec<u8>,
-    progressed: bool,
-    served: bool,
-    receiving: bool,
-    staged: bool,
-}
-
-impl World<Taken> for Arc<Kernel> {
-    type Plan = ();
-
-    fn plan(&self, _: &mut Taken) {}
-
-    fn is_outdated(&self, _: &mut Taken) -> bool {
-        false
-    }
-
-    fn take_progress(&self, taken: &mut Taken) -> bool {
-        std::mem::take(&mut taken.progressed)
-    }
-
-    fn wake(&self, _: &mut Taken, (): ()) {}
-
-    fn sleep(&self, (): &(), _: Deadline) {
-        let alone = self.look(|inner| !inner.watching || inner.evict);
-        assert!(alone, "two threads would be woken by each frame");
-        self.sleep_until(|inner| !inner.frames.is_empty() || inner.interrupt);
-    }
-
-    fn interrupt(&self) {
-        self.change(|inner| inner.interrupt = true);
-    }
-
-    fn clear_interrupt(&self) {
-        self.change(|inner| inner.interrupt = false);
-    }
-
-    fn show(&self, taken: &Taken) {
-        let ready = taken.frames.contains(&MESSAGE);
-        if self.look(|inner| inner.ready) != ready {
-            self.change(|inner| inner.ready = ready);
-        }
-    }
-
-    fn is_unsaid(&self, taken: &Taken) -> bool {
-        taken.staged
-    }
-
-    fn is_awaiting(&self, taken: &Taken) -> bool {
-        taken.receiving
-    }
-
-    fn take_served(&self, taken: &mut Taken) -> bool {
-        std::mem::take(&mut taken.served)
-    }
-
-    fn upkeep(&self, taken: &mut Taken, _: bool, away: bool) -> Upkeep {
-        let mut sent = usize::from(std::mem::take(&mut taken.staged));
-        if away {
-            let before = taken.frames.len();
-            step(self, taken);
-            taken.served = false;
-            sent += taken.frames.len() - before;
-        }
-        if sent > 0 {
-            self.change(|inner| inner.sent += sent);
-        }
-        if taken.receiving && away { Upkeep::Watch } else { Upkeep::Rest }
-    }
-
-    fn tick(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn watch(&self, (): ()) {
-        let sleeps = self.look(|inner| !inner.interrupt || inner.evict);
-        assert!(sleeps, "an interrupt that was not for the keeper would keep it awake");
-        self.change(|inner| inner.watching = true);
-        self.sleep_until(|inner| !inner.frames.is_empty() || inner.interrupt || inner.evict);
-        self.change(|inner| inner.watching = false);
-    }
-
-    fn evict(&self) {
-        self.change(|inner| inner.evict = true);
-    }
-
-    fn clear_evict(&self) {
-        self.change(|inner| inner.evict = false);
-    }
-}
+use world::{Kernel, MESSAGE, Taken};
 
 /// Up to three preemptions, which is where nearly all races show; without a bound some of these run for minutes.
 fn model(run: impl Fn() + Sync + Send + 'static) {
@@ -164,8 +26,15 @@ fn shared() -> Shared {
 
 /// As the pump does: takes whatever is there, also what others wait for.
 fn step(kernel: &Kernel, taken: &mut Taken) {
-    let arrived = std::mem::take(&mut kernel.inner.lock().unwrap().frames);
     taken.served = true;
+    if taken.in_inbox {
+        return;
+    }
+    let arrived = {
+        let mut inner = kernel.inner.lock().unwrap();
+        taken.rare |= std::mem::take(&mut inner.rare);
+        std::mem::take(&mut inner.frames)
+    };
     taken.progressed |= !arrived.is_empty();
     taken.frames.extend(arrived);
 }
