@@ -7,9 +7,6 @@ use crate::{
     wire::{Shape, record_limit},
 };
 
-/// How many frames are packed before they are offered to the link: the other side can begin with the first while the last are packed.
-const FRAMES_AT_ONCE: usize = 8;
-
 /// What is known of a message of which not all pieces are packed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Unfinished {
@@ -40,17 +37,17 @@ impl SendWindow {
         body.len() > record_limit(self.settings.frame_size)
     }
 
-    /// Packs more of a message that is not packed whole. Returns whether there is still more.
+    /// Packs the next frame of a message that is not packed whole, which can leave while it is still in the cache. Returns whether there is
+    /// still more.
     pub(crate) fn pack_on(&mut self, body: &[u8]) -> bool {
         let Some(mut message) = self.unfinished.take() else { return false };
-        for _ in 0..FRAMES_AT_ONCE {
-            if !self.pack_piece(&mut message, body) {
-                self.finish_message(message.awaited, message.behind, message.stamp);
-                return false;
-            }
+        let follows = self.pack_piece(&mut message, body);
+        if follows {
+            self.unfinished = Some(message);
+        } else {
+            self.finish_message(message.awaited, message.behind, message.stamp);
         }
-        self.unfinished = Some(message);
-        true
+        follows
     }
 
     /// Whether some of a message is still to be packed.

@@ -42,21 +42,21 @@ fn accepted(net: &Net) -> u64 {
 
 #[proves("LRG-1", "PRO-1", "CRD-1")]
 #[test]
-fn the_first_frames_leave_before_the_last_are_packed_and_credit_comes_meanwhile() {
+fn each_frame_of_a_long_message_leaves_before_the_next_is_packed_and_credit_comes_meanwhile() {
     let mut net = Net::greeted(setup());
     net.recv_all();
     assert_eq!(begin(&mut net), 1);
-    let mut parts = 1;
+    let mut frames = 1;
     loop {
-        assert!(net.take_at_receiver(usize::MAX) > 0, "some have left");
+        assert_eq!(net.take_at_receiver(usize::MAX), 1, "it has left");
         net.transmit_from_receiver(false);
         net.take_at_sender(0, usize::MAX);
-        parts += 1;
+        frames += 1;
         if !go_on(&mut net).unwrap() {
             break;
         }
     }
-    assert_eq!(parts, 3, "of eight frames");
+    assert!(frames > 20, "it takes {frames}");
     assert_eq!(net.send(0, "behind it"), Ok(2));
     assert_eq!(net.recv_all(), [Seen::Message(0, 1, long()), Seen::Message(0, 2, b"behind it".to_vec())]);
     let window = net.senders[0].outbound().window();
