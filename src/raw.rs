@@ -59,10 +59,20 @@ pub(crate) fn blank(descriptor: RawFd) {
 
 /// As `mq_send(3)`.
 pub(crate) fn mq_send(queue: BorrowedFd<'_>, frame: &[u8], priority: u32) -> Result<(), Errno> {
-    let forever = ptr::null::<libc::timespec>();
-    // SAFETY: the kernel reads as many bytes as the slice has, from where it lies. No time is where a time may be.
+    send_until(queue, frame, priority, None)
+}
+
+/// As `mq_send(3)`, but does not wait, whatever the descriptor is like: it may wait until 1970 only. `ETIMEDOUT` when the queue is full.
+pub(crate) fn mq_send_at_once(queue: BorrowedFd<'_>, frame: &[u8], priority: u32) -> Result<(), Errno> {
+    send_until(queue, frame, priority, Some(&libc::timespec { tv_sec: 0, tv_nsec: 0 }))
+}
+
+#[inline]
+fn send_until(queue: BorrowedFd<'_>, frame: &[u8], priority: u32, until: Option<&libc::timespec>) -> Result<(), Errno> {
+    let until = until.map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: the kernel reads as many bytes as the slice has, from where it lies, and a time, if there is one. No time is where one may be.
     let result = unsafe {
-        libc::syscall(libc::SYS_mq_timedsend, queue.as_raw_fd(), frame.as_ptr(), frame.len(), priority, forever)
+        libc::syscall(libc::SYS_mq_timedsend, queue.as_raw_fd(), frame.as_ptr(), frame.len(), priority, until)
     };
     Errno::result(result).map(drop)
 }

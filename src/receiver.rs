@@ -215,13 +215,19 @@ impl Receiver {
                 return Some(());
             }
             let reading = if ask == Ask::Next { Reading::Through } else { Reading::Ahead };
-            let Look { drained, .. } =
-                if state.need_not_look(deadline) { Look::default() } else { state.look(reading) };
-            if let Some(event) = state.passed.take().or_else(|| next(state, ask)) {
+            let was_skipped = state.need_not_look(deadline);
+            let mut look = if was_skipped { Look::default() } else { state.look(reading) };
+            let mut event = state.passed.take().or_else(|| next(state, ask));
+            if was_skipped && event.is_none() && state.core.wants_idle_transmit() {
+                // That it has asked is to be told, if there is nothing more (ACK-3).
+                look = state.look(reading);
+                event = state.passed.take().or_else(|| next(state, ask));
+            }
+            if let Some(event) = event {
                 outcome = Ok(hand_out(state, ask, event));
                 return Some(());
             }
-            state.transmit(drained);
+            state.transmit(look.drained);
             if state.is_over() {
                 outcome = Err(RecvTimeoutError::Disconnected);
                 return Some(());

@@ -103,7 +103,7 @@ impl Greeter {
             }
             // Nothing wakes us when a receiver goes whose process lives on. Its last words are read before it is taken for gone.
             let gone = self.driver.call(|state| {
-                state.is_gone(self.session).then(|| {
+                (state.can_read() && state.is_gone(self.session)).then(|| {
                     state.drain();
                     self.answer(state).unwrap_or(Answer::Gone)
                 })

@@ -102,15 +102,6 @@ pub trait Inbox: Send + fmt::Debug {
         Ok(None)
     }
 
-    /// Puts an empty frame into the queue, for whoever waits in it ([`blocking`](Self::blocking)); `false` when it is full, so that nobody can
-    /// wait there. Never waits.
-    ///
-    /// # Errors
-    /// What the system said. By default that there is no such thing.
-    fn ring(&mut self) -> io::Result<bool> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
     /// The descriptor of the queue itself, if `inotify(7)` can watch it through that: `IN_ATTRIB` when its name is removed. An inbox around
     /// another one passes that one's on.
     fn watchable(&self) -> Option<BorrowedFd<'_>>;
@@ -135,6 +126,12 @@ pub trait Blocking: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the system said.
     fn recv(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Puts an empty frame into the queue, for whoever waits in it (POS-14); `false` when it is full, so that nobody can wait. Never waits itself.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn ring(&self) -> io::Result<bool>;
 }
 
 /// The sending end of somebody's inbox.

@@ -199,10 +199,6 @@ impl Inbox for PosixInbox {
         Ok(Some(Box::new(PosixBlocking(self.queue.reopen_to_wait()?))))
     }
 
-    fn ring(&mut self) -> io::Result<bool> {
-        send(&self.queue, Priority::Ordered, &[])
-    }
-
     fn watchable(&self) -> Option<BorrowedFd<'_>> {
         Some(self.queue.as_fd())
     }
@@ -240,13 +236,13 @@ impl Blocking for PosixBlocking {
     fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(raw::mq_receive(self.0.as_fd(), buffer)?)
     }
-}
 
-fn send(queue: &Queue, priority: Priority, frame: &[u8]) -> io::Result<bool> {
-    match queue.try_send(frame, priority.number()) {
-        Ok(()) => Ok(true),
-        Err(Errno::EAGAIN) => Ok(false),
-        Err(error) => Err(error.into()),
+    fn ring(&self) -> io::Result<bool> {
+        match sys::retry(|| raw::mq_send_at_once(self.0.as_fd(), &[], Priority::Ordered.number())) {
+            Ok(()) => Ok(true),
+            Err(Errno::ETIMEDOUT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -261,7 +257,11 @@ struct PosixOutbox {
 
 impl Outbox for PosixOutbox {
     fn try_send(&mut self, priority: Priority, frame: &[u8]) -> io::Result<bool> {
-        send(&self.queue, priority, frame)
+        match self.queue.try_send(frame, priority.number()) {
+            Ok(()) => Ok(true),
+            Err(Errno::EAGAIN) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn destination(&self) -> &dyn Destination {

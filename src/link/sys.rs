@@ -129,11 +129,11 @@ impl Queue {
         retry(|| raw::mq_receive(self.as_fd(), buffer))
     }
 
-    /// The same queue once more, to receive from it and wait. Whether calls wait is a matter of the open file description, which duplicates
+    /// The same queue once more, to wait in its calls. Whether calls wait is a matter of the open file description, which duplicates
     /// share (`fcntl(2)`), and the queue may have no name any more: so it is opened by its entry in proc(5).
     pub(crate) fn reopen_to_wait(&self) -> Result<Private, Errno> {
         let path = format!("/proc/self/fd/{}", self.as_fd().as_raw_fd());
-        retry(|| Private::open(|| open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())))
+        retry(|| Private::open(|| open(path.as_str(), OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())))
     }
 
     pub(crate) fn geometry(&self) -> Result<Geometry, Errno> {

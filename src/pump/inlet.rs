@@ -79,6 +79,12 @@ impl Inlet {
         self.blocking.get_or_init(blocking).is_some() && !self.has_failed.load(Ordering::Relaxed)
     }
 
+    /// Wakes whoever waits in it, by an empty frame. Returns whether there was room for one.
+    pub(super) fn ring(&self) -> io::Result<bool> {
+        let blocking = self.blocking.get().and_then(Option::as_ref);
+        blocking.map_or(Err(io::ErrorKind::Unsupported.into()), |blocking| blocking.ring())
+    }
+
     /// Waits for the next frame, and takes it ahead. Nobody else may read meanwhile: what comes after it could be read before it. A signal may
     /// end that early.
     pub(super) fn await_ahead(&self) {

@@ -155,7 +155,7 @@ impl World<State> for Poller {
     }
 
     fn prefers_inbox(&self, state: &State) -> bool {
-        self.spin.is_in_vain() && state.can_sleep_in_inbox()
+        self.spin.is_in_vain() && self.reports.is_empty() && state.can_sleep_in_inbox()
     }
 
     fn enter_inbox(&self, state: &mut State) {
@@ -163,7 +163,6 @@ impl World<State> for Poller {
     }
 
     fn sleep_in_inbox(&self, Plan { inbox, .. }: &Plan) {
-        self.tell();
         self.spin.count_sleep();
         inbox.inlet.await_ahead();
     }

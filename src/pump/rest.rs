@@ -1,7 +1,7 @@
 //! Whoever waits may sleep in the inbox itself: the part of the endpoint.
 
-use super::State;
-use crate::clock::Deadline;
+use super::{Mailbox, State, mailbox::Entrance};
+use crate::{clock::Deadline, sync::Arc};
 use std::time::Duration;
 
 /// Whoever has this time to wait need not look before it sleeps.
@@ -51,28 +51,39 @@ impl Rest {
 }
 
 impl State {
-    /// Whether one can sleep in the inbox. Not if there are several.
+    /// Whether one can sleep in the inbox. Not if there are several, nor where it is to be asked again for what was lost.
     pub(super) fn can_sleep_in_inbox(&self) -> bool {
         let inlet = &self.mailbox.entrance().inlet;
-        self.orphans.is_empty() && !inlet.has_ahead() && inlet.is_blocking()
+        self.orphans.is_empty() && !self.link.is_lossy() && !inlet.has_ahead() && inlet.is_blocking()
     }
 
-    /// Wakes whoever sleeps in the inbox, by an empty frame (POS-14). If there is no room for it, there are others. Returns whether that has
+    /// Whether frames can be read by whoever has the lock.
+    pub(crate) fn can_read(&self) -> bool {
+        !self.rest.is_in_inbox()
+    }
+
+    /// Wakes whoever sleeps in an inbox, by an empty frame (POS-14). If there is no room for it, there are others. Returns whether that has
     /// been done.
     pub(super) fn ring(&mut self) -> bool {
-        let rung = self.mailbox.with_inbox(|inbox| inbox.ring());
-        self.rest.rings += u32::from(matches!(rung, Ok(true)));
-        rung.is_ok()
+        // It may not be the one with the name any more (POS-13).
+        let orphans = self.orphans.iter().map(|orphan| &orphan.mailbox);
+        let entrances = orphans.chain([&self.mailbox]).map(Mailbox::entrance);
+        let slept_on =
+            |entrance: &&Arc<Entrance>| self.planned.is_some_and(|(_, place)| place == Arc::as_ptr(entrance).addr());
+        let mut entrances = entrances.filter(slept_on);
+        let Some(Ok(has_rung)) = entrances.next().map(|entrance| entrance.inlet.ring()) else { return false };
+        self.rest.rings += u32::from(has_rung);
+        true
     }
 
     /// Whether it is in vain to look before a sleep: whoever was woken by a frame will sleep in the inbox again, which finds what is there,
-    /// and the keeper looks at all else. It may have left to do what it got the frame for, but has nothing to say.
+    /// and the keeper looks at all else. But it may have something to say.
     pub(crate) fn need_not_look(&mut self, deadline: Deadline) -> bool {
         if self.rest.last != Sleep::Ended || self.mailbox.has_ahead() {
             return false;
         }
         self.rest.last = Sleep::Elsewhere;
-        let has_nothing = self.passed.is_none() && !self.core.has_event() && !self.core.wants_idle_transmit();
+        let has_nothing = self.passed.is_none() && !self.core.has_event() && self.orphans.is_empty();
         has_nothing && deadline.remaining().is_none_or(|left| left > LONG)
     }
 }

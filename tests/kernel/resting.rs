@@ -4,11 +4,16 @@ use crate::{
     process::{Process, hear_line, say},
     world::{Name, Raw, WATCHDOG, wait_until},
 };
-use lamq::{Departure, Event, Receiver, RecvError, RecvTimeoutError, Sender};
+use lamq::{
+    BindError, Departure, Event, Level, OpenError, QueueName, Receiver, ReceiverBuilder, RecvError, RecvTimeoutError,
+    Sender,
+    link::{Blocking, Geometry, Inbox, Link, Outbox, Owner, Posix},
+};
 use lamq_proves::proves;
 use nix::{libc, sys::signal::Signal, unistd::gettid};
 use std::{
-    fs,
+    fs, io,
+    os::fd::BorrowedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI32, Ordering},
@@ -27,8 +32,12 @@ pub(crate) fn pass_on(name: &str) {
 }
 
 /// A receiver that never looks before it sleeps.
+fn resting() -> ReceiverBuilder {
+    Receiver::builder().slots(4).frame_size(512).spin(Duration::ZERO)
+}
+
 fn bind(name: &Name) -> Receiver {
-    Receiver::builder().slots(4).frame_size(512).spin(Duration::ZERO).bind(name.as_str()).unwrap()
+    resting().bind(name.as_str()).unwrap()
 }
 
 /// A thread that may sleep.
@@ -63,7 +72,8 @@ fn end_a_sleep<R: Send>(
     act: impl FnOnce(&Receiver, &mut Process),
 ) -> (R, Duration) {
     let name = Name::new(test);
-    let (receiver, sleeper) = (bind(&name), Sleeper::default());
+    let (rings, sleeper) = (Rings::default(), Sleeper::default());
+    let receiver = resting().link(rings.clone()).bind(name.as_str()).unwrap();
     let mut process = Process::start("pass-on", name.as_str());
     process.expect("ready");
     let result = thread::scope(|scope| {
@@ -77,6 +87,8 @@ fn end_a_sleep<R: Send>(
         (waiting.join().unwrap(), start.elapsed())
     });
     assert_eq!(receiver.stats().all_faults(), 0, "an empty frame of its own is no bad one");
+    let rings = rings.0.load(Ordering::Relaxed);
+    assert!(rings < 10, "{rings} empty frames for a few sleeps");
     result
 }
 
@@ -85,6 +97,65 @@ fn next_departure(receiver: &Receiver) -> Departure {
         if let Event::Departed { departure, .. } = receiver.recv_event(Some(WATCHDOG)).unwrap() {
             return departure;
         }
+    }
+}
+
+/// The queues of the kernel, and how often an owner has rung for its own thread.
+#[derive(Clone, Debug, Default)]
+struct Rings(Arc<AtomicI32>);
+
+impl Link for Rings {
+    fn bind(&self, name: &QueueName, owner: Owner, geometry: Geometry) -> Result<Box<dyn Inbox>, BindError> {
+        Ok(Box::new(Rung(Posix.bind(name, owner, geometry)?, self.clone())))
+    }
+
+    fn open(&self, name: &QueueName) -> Result<Box<dyn Outbox>, OpenError> {
+        Posix.open(name)
+    }
+}
+
+/// An inbox, or one to wait in.
+#[derive(Debug)]
+struct Rung<T>(T, Rings);
+
+impl Inbox for Rung<Box<dyn Inbox>> {
+    fn try_recv(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.0.try_recv(buffer)
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.0.geometry()
+    }
+
+    fn readable(&self) -> BorrowedFd<'_> {
+        self.0.readable()
+    }
+
+    fn blocking(&self) -> io::Result<Option<Box<dyn Blocking>>> {
+        Ok(self.0.blocking()?.map(|blocking| Box::new(Rung(blocking, self.1.clone())) as _))
+    }
+
+    fn watchable(&self) -> Option<BorrowedFd<'_>> {
+        self.0.watchable()
+    }
+
+    fn is_lost(&self) -> io::Result<bool> {
+        self.0.is_lost()
+    }
+
+    fn unlink(&mut self) -> io::Result<()> {
+        self.0.unlink()
+    }
+}
+
+impl Blocking for Rung<Box<dyn Blocking>> {
+    fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.recv(buffer)
+    }
+
+    fn ring(&self) -> io::Result<bool> {
+        self.1.0.fetch_add(1, Ordering::Relaxed);
+        self.0.ring()
     }
 }
 
@@ -142,6 +213,60 @@ fn the_loss_of_its_name_ends_it() {
         let other = Sender::builder().wait(WATCHDOG).connect(name.as_str()).unwrap();
         other.send("the last").unwrap();
         assert!(waiting.join().unwrap());
+    });
+}
+
+/// A call gives the endpoint another inbox, while a thread sleeps in the one that it had.
+#[proves("POS-14", "POS-13", "CAL-1")]
+#[test]
+fn a_sleep_in_an_inbox_that_is_replaced_ends() {
+    let (name, elsewhere) = (Name::new("rest-replaced"), Name::new("rest-elsewhere"));
+    let (receiver, sleeper) = (bind(&name), Sleeper::default());
+    let other = bind(&elsewhere);
+    let sender = Sender::builder().wait(WATCHDOG).linger(Duration::ZERO).connect(name.as_str()).unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            sleeper.is_me();
+            while receiver.recv_timeout(Duration::from_millis(500)).is_ok() {}
+        });
+        sleeper.wait_until_in_inbox(|| _ = sender.send("a message").unwrap());
+        name.remove();
+        // Before anybody is told the name, it is made sure that it is there.
+        let third = Sender::builder().wait(WATCHDOG).endpoint(&receiver.endpoint()).connect(elsewhere.as_str());
+        third.unwrap().send("hello").unwrap();
+        assert_eq!(*other.recv().unwrap(), *b"hello");
+        wait_until("its deadline has passed", || waiting.is_finished());
+    });
+}
+
+/// Ends what others wait for, also when the test fails.
+struct Close<'a>(&'a Receiver);
+
+impl Drop for Close<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+#[proves("ACK-3")]
+#[test]
+fn whoever_sleeps_has_told_what_it_has_done() {
+    let name = Name::new("rest-told");
+    let (receiver, sleeper) = (bind(&name), Sleeper::default());
+    let sender = Sender::builder().wait(WATCHDOG).level(Level::Processed).connect(name.as_str()).unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            sleeper.is_me();
+            receiver.iter().for_each(drop);
+        });
+        let close = Close(&receiver);
+        for _ in 0..100 {
+            let number = sender.send_sync("done?").unwrap().number();
+            wait_until("it sleeps again", || sleeper.is_in_inbox() || sender.stats().processed == number);
+            assert_eq!(sender.stats().processed, number);
+        }
+        drop(close);
+        waiting.join().unwrap();
     });
 }
 

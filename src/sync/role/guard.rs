@@ -2,7 +2,8 @@
 //! in the kernel for all else that may happen, and rings when it does.
 //!
 //! To see that there is a frame and to take it are two calls; to sleep until there is one, and return with it, is one. But nothing else ends
-//! that sleep: not a death, nor a time of the monotonic clock, nor another thread.
+//! that sleep: not a death, nor a time of the monotonic clock, nor another thread. So for all that such a sleep depends on the keeper: it has the
+//! priority of the thread that started it.
 
 use super::{Inner, Role, World, keeper::Place};
 use crate::{clock::Deadline, sync::MutexGuard};
@@ -71,7 +72,11 @@ impl<S> Role<S> {
         }
         // What has happened stays so until a step looks: the guard would not sleep.
         inner.guard = if has_happened { Guard::Off } else { Guard::Wanted };
-        while inner.in_inbox.is_some_and(|end| has_happened || end.has_passed()) && !world.ring(&mut inner.state) {
+        while inner.in_inbox.is_some_and(|end| has_happened || end.has_passed()) {
+            if world.ring(&mut inner.state) {
+                inner.in_inbox = Some(Deadline::Never); // once is enough
+                break;
+            }
             inner = self.bell.wait_tick(&self.inner, inner, world.tick());
         }
         inner

@@ -45,7 +45,9 @@ impl<S> Role<S> {
 
     /// The announced keeper could not be started.
     pub(crate) fn withdraw_keeper(&self) {
-        self.inner.lock().keeper = Place::Absent;
+        let mut inner = self.inner.lock();
+        inner.keeper = Place::Absent;
+        inner.guard = Guard::Off;
     }
 
     /// The life of the keeper, until [`lets_go`](Self::lets_go).
