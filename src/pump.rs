@@ -208,29 +208,41 @@ impl State {
     /// Offers what is due to the links.
     pub(crate) fn transmit(&mut self, idle: bool) {
         if self.core.wants_transmit() || (idle && self.core.wants_idle_transmit()) {
-            let Self { peers, retry_soon, reports, .. } = self;
-            let mut failed = None;
-            let blocked = self.core.transmit(idle, &mut |session, priority, frame| {
-                let Some(peer) = peers.get_mut(&session) else { return true };
-                peer.try_send(priority, frame).unwrap_or_else(|error| {
-                    reports.add(move || {
-                        tracing::warn!(target: "lamq", %session, %error, "a frame could not be sent, it is tried again");
-                    });
-                    *retry_soon = true;
-                    failed = Some(session);
-                    false
-                })
-            });
-            // Not one that failed though there may be room: its descriptor would be ready again and again.
-            for session in blocked.into_iter().filter(|session| Some(*session) != failed) {
-                self.watch_room(session);
-            }
+            self.offer(idle);
         }
         while let Some(session) = self.core.poll_ended() {
             self.remove_peer(session);
             if !self.held.contains(&session) {
                 self.core.forget(session);
             }
+        }
+    }
+
+    /// Whether something is left to say when there is nothing more to read. What is due anyway is said.
+    pub(crate) fn has_more_to_say(&mut self) -> bool {
+        self.core.wants_idle_transmit() && {
+            self.offer(false);
+            self.core.wants_idle_transmit()
+        }
+    }
+
+    fn offer(&mut self, idle: bool) {
+        let Self { peers, retry_soon, reports, .. } = self;
+        let mut failed = None;
+        let blocked = self.core.transmit(idle, &mut |session, priority, frame| {
+            let Some(peer) = peers.get_mut(&session) else { return true };
+            peer.try_send(priority, frame).unwrap_or_else(|error| {
+                reports.add(move || {
+                    tracing::warn!(target: "lamq", %session, %error, "a frame could not be sent, it is tried again");
+                });
+                *retry_soon = true;
+                failed = Some(session);
+                false
+            })
+        });
+        // Not one that failed though there may be room: its descriptor would be ready again and again.
+        for session in blocked.into_iter().filter(|session| Some(*session) != failed) {
+            self.watch_room(session);
         }
     }
 

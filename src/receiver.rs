@@ -218,7 +218,7 @@ impl Receiver {
             let was_skipped = state.need_not_look(deadline);
             let mut look = if was_skipped { Look::default() } else { state.look(reading) };
             let mut event = state.passed.take().or_else(|| next(state, ask));
-            if was_skipped && event.is_none() && state.core.wants_idle_transmit() {
+            if was_skipped && event.is_none() && state.has_more_to_say() {
                 // That it has asked is to be told, if there is nothing more (ACK-3).
                 look = state.look(reading);
                 event = state.passed.take().or_else(|| next(state, ask));
