@@ -148,12 +148,15 @@ impl Receiver {
         });
         if open == Ok(true) {
             // CLO-5: what found no room is the last that the senders will hear.
-            let told = self.driver.wait(Deadline::after(self.linger), |state| {
+            let mut is_unsaid = false;
+            _ = self.driver.wait(Deadline::after(self.linger), |state| {
+                state.drain(); // whoever sleeps in the inbox has kept it closed
                 state.step();
                 state.transmit(true);
-                (!state.core.wants_idle_transmit()).then_some(())
+                is_unsaid = state.core.wants_idle_transmit();
+                (state.can_read() && !is_unsaid).then_some(())
             });
-            if told == Ok(None) {
+            if is_unsaid {
                 reports::tell(|| {
                     tracing::warn!(target: "lamq", "a receiver was closed, but not all of its senders could be told");
                 });

@@ -103,10 +103,15 @@ impl Greeter {
             }
             // Nothing wakes us when a receiver goes whose process lives on. Its last words are read before it is taken for gone.
             let gone = self.driver.call(|state| {
-                (state.can_read() && state.is_gone(self.session)).then(|| {
-                    state.drain();
-                    self.answer(state).unwrap_or(Answer::Gone)
-                })
+                if !state.is_gone(self.session) {
+                    return None;
+                }
+                if !state.can_read() {
+                    state.progressed = true; // whoever sleeps in the inbox makes way
+                    return None;
+                }
+                state.drain();
+                Some(self.answer(state).unwrap_or(Answer::Gone))
             });
             match gone {
                 Ok(Some(answer)) => return answer,

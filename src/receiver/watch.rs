@@ -45,7 +45,7 @@ impl Receiver {
 
     /// How many messages this process has taken from the queue and not handed out. When there are none, it first looks into the
     /// queue. So 0 means that there is none; any other number that there are at least so many, as more may wait in the queue.
-    /// Never waits. After [`close`](Self::close) it is 0.
+    /// Never waits. While another thread waits in a call, what has just come may count as that one's. After [`close`](Self::close) it is 0.
     pub fn len(&self) -> usize {
         let held = self.driver.call(|state| {
             if held(state) == 0 {
