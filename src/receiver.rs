@@ -150,8 +150,7 @@ impl Receiver {
             // CLO-5: what found no room is the last that the senders will hear.
             let mut is_unsaid = false;
             _ = self.driver.wait(Deadline::after(self.linger), |state| {
-                state.drain(); // whoever sleeps in the inbox has kept it closed
-                state.step();
+                state.take_all(); // whoever sleeps in the inbox has kept it closed
                 state.transmit(true);
                 is_unsaid = state.core.wants_idle_transmit();
                 (state.can_read() && !is_unsaid).then_some(())

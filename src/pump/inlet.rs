@@ -1,4 +1,4 @@
-//! Where frames come in: whoever spins takes the next one without the lock of the endpoint, and a call of the system less.
+//! Where frames come in: whoever spins, or sleeps in the inbox, takes the next one without the lock of the endpoint, and a call of the system less.
 
 use crate::{
     link::{Blocking, Inbox},
@@ -93,6 +93,7 @@ impl Inlet {
         let result = blocking.recv(buffer.bytes_mut());
         self.with(|inner| match result {
             Ok(length) => {
+                debug_assert!(inner.ahead.is_none(), "it would be lost");
                 inner.ahead = Some((buffer, length));
                 self.has_ahead.store(true, Ordering::Relaxed);
             }

@@ -67,11 +67,10 @@ impl State {
     pub(super) fn ring(&mut self) -> bool {
         // It may not be the one with the name any more (POS-13).
         let orphans = self.orphans.iter().map(|orphan| &orphan.mailbox);
-        let entrances = orphans.chain([&self.mailbox]).map(Mailbox::entrance);
+        let mut entrances = orphans.chain([&self.mailbox]).map(Mailbox::entrance);
         let slept_on =
             |entrance: &&Arc<Entrance>| self.planned.is_some_and(|(_, place)| place == Arc::as_ptr(entrance).addr());
-        let mut entrances = entrances.filter(slept_on);
-        let Some(Ok(has_rung)) = entrances.next().map(|entrance| entrance.inlet.ring()) else { return false };
+        let Some(Ok(has_rung)) = entrances.find(slept_on).map(|entrance| entrance.inlet.ring()) else { return false };
         self.rest.rings += u32::from(has_rung);
         true
     }

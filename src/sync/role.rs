@@ -1,6 +1,7 @@
 //! Who waits, pumps: the role of the one thread that sleeps in the kernel on behalf of all threads of an endpoint.
 //!
-//! A thread that has to wait takes the role when it is free, and sleeps in [`World::sleep`] without the lock. Everybody
+//! A thread that has to wait takes the role when it is free, and sleeps in [`World::sleep`] without the lock, or, while the keeper stands
+//! guard ([`guard`]), in [`World::sleep_in_inbox`]. Everybody
 //! else who has to wait parks on the condition variable. Whoever wakes up first runs its own step again, which moves
 //! frames and tests its own condition. While nobody waits, the keeper does what is left to do ([`keeper`]); whoever has to
 //! wait takes the role from it. No step runs user code.
@@ -180,9 +181,10 @@ impl<S> Role<S> {
                 Self::evict_keeper(&mut inner, world);
                 inner.held = true;
                 let plan = world.plan(&mut inner.state);
-                if world.prefers_inbox(&inner.state) && self.is_guarded(&mut inner, world, world.end(&plan, deadline)) {
+                let end = world.prefers_inbox(&inner.state).then(|| world.end(&plan, deadline));
+                inner.in_inbox = end.filter(|end| self.is_guarded(&mut inner, world, *end));
+                if inner.in_inbox.is_some() {
                     world.enter_inbox(&mut inner.state);
-                    inner.in_inbox = Some(world.end(&plan, deadline));
                     drop(inner);
                     world.sleep_in_inbox(&plan);
                 } else {

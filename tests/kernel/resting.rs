@@ -65,6 +65,15 @@ impl Sleeper {
     }
 }
 
+/// Ends what others wait for, also when the test fails.
+struct Close<'a>(&'a Receiver);
+
+impl Drop for Close<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// `wait` runs until it has seen something else than a message, in a thread that sleeps in the inbox of a receiver when `act` is called.
 fn end_a_sleep<R: Send>(
     test: &str,
@@ -77,6 +86,7 @@ fn end_a_sleep<R: Send>(
     let mut process = Process::start("pass-on", name.as_str());
     process.expect("ready");
     let result = thread::scope(|scope| {
+        let _close = Close(&receiver);
         let waiting = scope.spawn(|| {
             sleeper.is_me();
             wait(&receiver)
@@ -203,6 +213,7 @@ fn the_loss_of_its_name_ends_it() {
     let (receiver, sleeper) = (bind(&name), Sleeper::default());
     let sender = Sender::builder().wait(WATCHDOG).connect(name.as_str()).unwrap();
     thread::scope(|scope| {
+        let _close = Close(&receiver);
         let waiting = scope.spawn(|| {
             sleeper.is_me();
             receiver.iter().find(|message| **message == *b"the last").is_some()
@@ -225,6 +236,7 @@ fn a_sleep_in_an_inbox_that_is_replaced_ends() {
     let other = bind(&elsewhere);
     let sender = Sender::builder().wait(WATCHDOG).linger(Duration::ZERO).connect(name.as_str()).unwrap();
     thread::scope(|scope| {
+        let _close = Close(&receiver);
         let waiting = scope.spawn(|| {
             sleeper.is_me();
             while receiver.recv_timeout(Duration::from_millis(500)).is_ok() {}
@@ -237,15 +249,6 @@ fn a_sleep_in_an_inbox_that_is_replaced_ends() {
         assert_eq!(*other.recv().unwrap(), *b"hello");
         wait_until("its deadline has passed", || waiting.is_finished());
     });
-}
-
-/// Ends what others wait for, also when the test fails.
-struct Close<'a>(&'a Receiver);
-
-impl Drop for Close<'_> {
-    fn drop(&mut self) {
-        self.0.close();
-    }
 }
 
 #[proves("ACK-3")]
@@ -291,6 +294,7 @@ fn a_deadline_that_the_keeper_does_not_know_ends_a_sleep_elsewhere() {
     let sender = Sender::builder().wait(WATCHDOG).spin(Duration::ZERO).linger(Duration::ZERO);
     let sender = sender.connect(name.as_str()).unwrap();
     thread::scope(|scope| {
+        let _close = Close(&receiver);
         let sending = scope.spawn(|| {
             sleeper.is_me();
             while !is_seen.load(Ordering::Relaxed) {

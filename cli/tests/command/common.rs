@@ -1,5 +1,6 @@
 //! Names that must be gone in the end, processes, and waiting for conditions.
 
+use lamq::inspect::{self, Ownership};
 use nix::{
     mqueue::{MQ_OFlag, mq_close, mq_getattr, mq_open, mq_unlink},
     sys::{
@@ -78,6 +79,12 @@ pub(crate) fn waiting(name: &str) -> Option<i64> {
     let count = mq_getattr(&queue).unwrap().curmsgs();
     mq_close(queue).unwrap();
     Some(count)
+}
+
+/// Whether somebody receives there. Before that the queue may be there already, and nobody own it.
+pub(crate) fn is_bound(name: &str) -> bool {
+    let report = inspect::queue(&name.try_into().unwrap());
+    report.is_ok_and(|report| matches!(report.ownership, Ownership::Alive { .. }))
 }
 
 /// The command, with all pipes.

@@ -1,6 +1,6 @@
 //! Every documented exit code, and what is said with it.
 
-use crate::common::{Name, command, finish, lamq, run, send_signal, stderr, stdout, until, waiting};
+use crate::common::{Name, command, finish, is_bound, lamq, run, send_signal, stderr, stdout, until};
 use lamq::{Departure, Event, Receiver, Sender};
 use nix::sys::signal::Signal;
 use std::{
@@ -176,7 +176,7 @@ fn three_when_nobody_receives_and_the_remedy_is_named() {
 fn three_when_the_receiver_does_not_answer() {
     let name = Name::new("stopped");
     let receiver = lamq(&["recv", &name.name]);
-    until("it is bound", || waiting(&name.name).is_some());
+    until("it is bound", || is_bound(&name.name));
     send_signal(receiver.id(), Signal::SIGSTOP);
     let output = run(&["send", &name.name, "x", "--timeout", "50ms"]);
     assert_eq!(output.status.code(), Some(3));

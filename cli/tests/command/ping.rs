@@ -1,7 +1,9 @@
 //! `lamq ping`: who is asked, what is said, and that nothing comes of it.
 
 use crate::{
-    common::{Name, command_after, demand_gone, finish, lamq, run, send_signal, stderr, stdout, until, waiting},
+    common::{
+        Name, command_after, demand_gone, finish, is_bound, lamq, run, send_signal, stderr, stdout, until, waiting,
+    },
     tools::create,
 };
 use lamq::{Receiver, Sender};
@@ -15,7 +17,7 @@ use std::{
 /// A receiver that is bound.
 fn receiver(name: &Name, more: &[&str]) -> Child {
     let receiver = lamq(&[&["recv", name.name.as_str()], more].concat());
-    until("it is bound", || waiting(&name.name).is_some());
+    until("it is bound", || is_bound(&name.name));
     receiver
 }
 

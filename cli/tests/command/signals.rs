@@ -1,7 +1,7 @@
 //! What an interrupt leaves: nothing in the kernel, and no doubt about what was written.
 
 use crate::common::{
-    Name, command_after, demand_gone, finish, heeded, lamq, run, send_signal, stderr, stdout, until, waiting,
+    Name, command_after, demand_gone, finish, heeded, is_bound, lamq, run, send_signal, stderr, stdout, until, waiting,
 };
 use lamq::{Level, Receiver, SendError, SendFailure, Sender};
 use nix::sys::signal::Signal;
@@ -16,7 +16,7 @@ fn without_a_limit_an_interrupt_is_the_normal_end_of_recv() {
     for signal in heeded() {
         let name = Name::new(signal.as_str());
         let receiver = lamq(&["recv", &name.name]);
-        until("it is bound", || waiting(&name.name).is_some());
+        until("it is bound", || is_bound(&name.name));
         send_signal(receiver.id(), signal);
         let output = finish(receiver);
         assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{signal}");
@@ -28,7 +28,7 @@ fn with_a_limit_an_interrupt_of_recv_is_a_failure() {
     for limit in [&["--count", "1"][..], &["--until-closed"]] {
         let name = Name::new("limit");
         let receiver = lamq(&[&["recv", &name.name], limit].concat());
-        until("it is bound", || waiting(&name.name).is_some());
+        until("it is bound", || is_bound(&name.name));
         send_signal(receiver.id(), Signal::SIGTERM);
         let output = finish(receiver);
         assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), "lamq: interrupted by SIGTERM\n"));
@@ -89,7 +89,7 @@ fn an_interrupted_send_leaves_no_inbox() {
     for signal in heeded() {
         let name = Name::new("unanswered");
         let receiver = lamq(&["recv", &name.name]);
-        until("it is bound", || waiting(&name.name).is_some());
+        until("it is bound", || is_bound(&name.name));
         send_signal(receiver.id(), Signal::SIGSTOP);
         let sender = lamq(&["send", &name.name, "x", "--timeout", "60s"]);
         let inbox = format!("/lamq.{}.0", sender.id());
@@ -140,7 +140,7 @@ fn a_send_that_is_interrupted_while_it_waits_for_the_last_acknowledgement_says_s
 fn signals_that_are_ignored_at_the_start_stay_ignored() {
     let name = Name::new("nohup");
     let receiver = command_after("trap '' HUP INT", &["recv", &name.name]).spawn().unwrap();
-    until("it is bound", || waiting(&name.name).is_some());
+    until("it is bound", || is_bound(&name.name));
     send_signal(receiver.id(), Signal::SIGHUP);
     send_signal(receiver.id(), Signal::SIGINT);
     let sent = run(&["send", &name.name, "one"]);

@@ -1,6 +1,8 @@
 //! `lamq ls`, `rm` and `doctor` on real queues.
 
-use crate::common::{Name, Permit, demand_gone, finish, lamq, run, send_signal, stderr, stdout, until, waiting};
+use crate::common::{
+    Name, Permit, demand_gone, finish, is_bound, lamq, run, send_signal, stderr, stdout, until, waiting,
+};
 use lamq::{Receiver, inspect};
 use nix::{
     fcntl::{FcntlArg, fcntl},
@@ -99,7 +101,7 @@ fn rm_stale(prefix: &str, name: &str, more: &[&str]) -> Output {
 fn a_living_owner_keeps_its_queue_and_is_named() {
     let name = Name::new("tools-live");
     let receiver = lamq(&["recv", &name.name]);
-    until("it is bound", || waiting(&name.name).is_some());
+    until("it is bound", || is_bound(&name.name));
     let queue = &ls(&name.name)["queues"][0];
     assert_eq!(
         (&queue["name"], &queue["lamq"], &queue["waiting"]),
@@ -123,7 +125,7 @@ fn a_living_owner_keeps_its_queue_and_is_named() {
 fn what_a_killed_receiver_leaves_is_removed() {
     let name = Name::new("tools-killed");
     let mut receiver = lamq(&["recv", &name.name]);
-    until("it is bound", || waiting(&name.name).is_some());
+    until("it is bound", || is_bound(&name.name));
     receiver.kill().unwrap();
     receiver.wait().unwrap();
     if names_are_seen() {
@@ -169,7 +171,7 @@ fn the_inbox_that_a_killed_sender_left_is_removed() {
     let name = Name::new("tools-greeter");
     // It owns the name and never answers: the sender waits for its welcome, with a name of its own (POS-10).
     let receiver = lamq(&["recv", &name.name]);
-    until("it is bound", || waiting(&name.name).is_some());
+    until("it is bound", || is_bound(&name.name));
     send_signal(receiver.id(), Signal::SIGSTOP);
     let mut sender = lamq(&["send", &name.name, "x"]);
     let inbox = Dead(format!("/lamq.{}.0", sender.id()));

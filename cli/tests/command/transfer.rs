@@ -1,6 +1,6 @@
 //! Messages from process to process through a real queue.
 
-use crate::common::{Name, demand_gone, finish, lamq, send_signal, stderr, until, waiting};
+use crate::common::{Name, demand_gone, finish, is_bound, lamq, send_signal, stderr, until, waiting};
 use lamq::{BindError, ConnectError, Departure, Ended, Event, Receiver, SendFailure, Sender};
 use lamq_proves::proves;
 use lamq_study::{Claims, Oracle};
@@ -135,7 +135,7 @@ fn a_blocked_send_returns_with_the_message_when_the_receiver_is_killed() {
 fn a_greeting_that_a_dead_receiver_left_unread_leads_to_one_session_with_the_next() {
     let name = Name::new("unread");
     let mut first = lamq(&["recv", &name.name]);
-    until("it is bound", || waiting(&name.name).is_some());
+    until("it is bound", || is_bound(&name.name));
     send_signal(first.id(), Signal::SIGSTOP);
     let sender = lamq(&["send", &name.name, "hello"]);
     until("it has greeted", || waiting(&name.name) == Some(1));

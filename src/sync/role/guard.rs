@@ -33,7 +33,7 @@ impl<S> Role<S> {
     /// Whether the keeper stands guard, so that one can sleep in the inbox until then. If not, it is asked to.
     pub(super) fn is_guarded(&self, inner: &mut Inner<S>, world: &impl World<S>, until: Deadline) -> bool {
         if inner.parked > 0 {
-            return false; // those would send messages to each other by way of the inbox
+            return false; // who waits together wakes each other often, and each time it would take an empty frame
         }
         match inner.guard {
             Guard::Off => {

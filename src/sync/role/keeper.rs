@@ -1,8 +1,8 @@
 //! The keeper: a thread that serves an endpoint while the application does not call in (CAL-6).
 //!
 //! It looks once a tick while calls come and go. When a whole tick has passed without any, it does what they left undone, and
-//! sleeps: in the kernel if something may still happen that is to be served, else parked. Asleep, it enters no system
-//! call; a call that leaves something to do for it wakes it.
+//! sleeps: in the kernel if something may still happen that is to be served, or if it stands guard ([`guard`](super::guard)), else parked.
+//! Asleep, it enters no system call; a call that leaves something to do for it wakes it.
 
 use super::{Inner, KeeperWanted, Role, World, guard::Guard};
 
