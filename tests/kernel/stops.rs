@@ -4,7 +4,7 @@
 
 use crate::{
     flood,
-    process::{Process, say},
+    process::{Process, hear, say},
     world::{Name, WATCHDOG, wait_until},
 };
 use lamq::{
@@ -13,6 +13,7 @@ use lamq::{
 use lamq_proves::proves;
 use nix::sys::signal::Signal;
 use std::{
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -77,15 +78,24 @@ fn demand_next(message: &Message, taken: &mut u64) {
     assert_eq!((message.number(), &**message), (*taken, &flood::body(*taken)[..]));
 }
 
-/// Role: takes all that comes, and says `taken TAKEN` when the last sender is gone.
+/// Role: takes all that comes, says `so far TAKEN` whenever the test asks, and `taken TAKEN` when the last sender is gone.
 pub(crate) fn take_all(name: &str) {
+    static SO_FAR: AtomicU64 = AtomicU64::new(0);
+    thread::spawn(|| {
+        while hear() {
+            say(format_args!("so far {}", SO_FAR.load(Ordering::Relaxed)));
+        }
+    });
     let receiver =
         Receiver::builder().slots(2).frame_size(512).window(2_000).end_with_last_sender().bind(name).unwrap();
     say("bound");
     let mut taken = 0;
     let end = loop {
         match receiver.recv_event(Some(WATCHDOG)) {
-            Ok(Event::Message(message)) => demand_next(&message, &mut taken),
+            Ok(Event::Message(message)) => {
+                demand_next(&message, &mut taken);
+                SO_FAR.store(taken, Ordering::Relaxed);
+            }
             Ok(event @ Event::Gap { .. }) => panic!("{event:?}"),
             Ok(_) => {}
             Err(end) => break end,
@@ -162,23 +172,30 @@ fn a_sender_that_is_stopped_is_silent_and_then_goes_on() {
     });
 }
 
+/// How many messages `take_all` has taken.
+fn so_far(receiver: &mut Process) -> u64 {
+    receiver.say("how far?");
+    receiver.expect("so far").parse().unwrap()
+}
+
 #[proves("DTH-1", "PRO-1")]
 #[test]
 fn both_stopped_at_once_go_on_whoever_is_continued_first() {
     in_pairs("both", |name, stops| {
-        let receiver = Process::start("take-all", name.as_str());
+        let mut receiver = Process::start("take-all", name.as_str());
         receiver.expect("bound");
         let mut sender = Process::start("produce", name.as_str());
         let private = Name::of_sender(sender.id());
-        wait_until("they are connected", || lamq::ping(name.as_str(), WATCHDOG).unwrap().senders == 1);
         for round in 0..stops {
+            // Each stop finds them at work, the first one too, and not at their greeting.
+            let before = so_far(&mut receiver);
+            wait_until("messages flow", || so_far(&mut receiver) > before);
             let both = if round % 2 == 0 { [&receiver, &sender] } else { [&sender, &receiver] };
             stop(&both, || {});
         }
         sender.say("enough");
         let sent = sender.expect("sent");
         assert_eq!(receiver.expect("taken"), sent);
-        assert_ne!(sent, "0");
         sender.finish();
         receiver.finish();
         drop(private);
