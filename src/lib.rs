@@ -37,7 +37,7 @@
 //! | [`SenderBuilder::endpoint`] | its own | whose inbox takes the acknowledgements |
 //! | [`SenderBuilder::typed`], [`ReceiverBuilder::typed`] | bytes | values of a type instead |
 //! | [`ReceiverBuilder::slots`] | 10 | frames that the inbox holds |
-//! | [`ReceiverBuilder::frame_size`] | 8192 bytes, 2048 for answers | of each frame |
+//! | [`ReceiverBuilder::frame_size`] | 8136 bytes, 2048 for answers | of each frame |
 //! | [`ReceiverBuilder::window`] | 256 KiB | most bytes held for one sender |
 //! | [`ReceiverBuilder::max_senders`] | 1024 | senders at a time |
 //! | [`ReceiverBuilder::max_message_size`] | 16 MiB | the longest message taken |

@@ -102,7 +102,7 @@ fn messages_of_1_kib() {
 /// As long as a frame can hold.
 #[test]
 fn messages_that_fill_a_frame() {
-    count_bytes::<8128>("8128", recv).into_iter().for_each(Counted::demand_none);
+    count_bytes::<8072>("8072", recv).into_iter().for_each(Counted::demand_none);
 }
 
 /// A little longer than a frame can hold: the receiver puts the pieces together, in memory of the message's own.

@@ -67,7 +67,7 @@ fn what_comes_while_somebody_waits_is_acknowledged_though_messages_lie_unread() 
         let waiting = scope.spawn(|| to_other.send_sync_timeout("help", WATCHDOG).unwrap());
         until("the other one was asked", || other.len() == 1);
         thread::sleep(Duration::from_millis(100)); // so that the keeper rests
-        client.send([0; 2 * 8140]).unwrap(); // it fills its two frames, so they ask for nothing
+        client.send([0; 2 * 8084]).unwrap(); // it fills its two frames, so they ask for nothing
         let heard = client.flush_timeout(WATCHDOG / 4);
         other.recv_timeout(WATCHDOG).unwrap();
         waiting.join().unwrap();

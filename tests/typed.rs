@@ -89,7 +89,7 @@ impl<'m> Decode<'m, &'m str> for Shouting {
 /// Both ends of a channel of `T`s.
 fn pair<T>() -> (typed::Sender<T>, typed::Receiver<T>) {
     let space = Memory::new();
-    let receiver = Receiver::builder().link(space.clone()).max_message_size(8132).typed().bind("/typed").unwrap();
+    let receiver = Receiver::builder().link(space.clone()).max_message_size(8076).typed().bind("/typed").unwrap();
     let sender = Sender::builder().link(space).linger(Duration::ZERO).typed().connect("/typed").unwrap();
     (sender, receiver)
 }

@@ -72,7 +72,7 @@ fn text(facts: &Facts, problems: &[Problem]) -> String {
     let bytes = format!("{}{seen} of {} (RLIMIT_MSGQUEUE)", facts.our_bytes, range(limits.queue_bytes));
     line(&format!("bytes of queues of user {}", facts.uid), bytes);
     line("open files of a process", format!("at most {} (RLIMIT_NOFILE)", range(limits.open_files)));
-    line("room for receivers (10 x 8192)", fits(room.receivers, facts.all_seen));
+    line("room for receivers (10 x 8136)", fits(room.receivers, facts.all_seen));
     line("room for callers (10 x 2048)", fits(room.callers, facts.all_seen));
     line("room for senders (10 x 512)", fits(room.senders, facts.all_seen));
     for (title, shares) in [("user", &facts.users), ("process", &facts.processes)] {

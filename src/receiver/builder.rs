@@ -71,8 +71,9 @@ impl ReceiverBuilder {
         self
     }
 
-    /// How many bytes a frame may have. Longer messages take several frames, and a copy. Default: 8192, and 2048 for the answers of
-    /// a channel in [both directions](crate::SenderBuilder::connect_both_ways).
+    /// How many bytes a frame may have. Longer messages take several frames, and a copy. Default: 8136, and 2048 for the answers of
+    /// a channel in [both directions](crate::SenderBuilder::connect_both_ways). Best are 4048 bytes and 4088 for each further page: that is
+    /// what the kernel puts into pages of 4 KiB.
     #[must_use]
     pub fn frame_size(mut self, bytes: usize) -> Self {
         self.frame_size = Some(bytes);
@@ -233,8 +234,9 @@ impl ReceiverBuilder {
     }
 }
 
-/// The frames of a receiver that many may send to.
-const FRAME_SIZE: usize = 8192;
+/// The frames of a receiver that many may send to: as much as the kernel puts into two pages, behind 48 bytes of its own in the first and 8 in the
+/// second. One of 8192 bytes takes a third piece of memory, for the last 56: measured, it takes a tenth longer to send and receive.
+const FRAME_SIZE: usize = 4048 + 4088;
 
 /// How streams back are sent.
 const BACK: BackSettings = BackSettings { level: Level::Delivered, retain: 1 << 20 };

@@ -19,7 +19,7 @@ const SENDERS: usize = 16;
 const DEFAULTS: [(Resource, u64); 2] = [(Resource::RLIMIT_MSGQUEUE, 819_200), (Resource::RLIMIT_NOFILE, 1024)];
 
 /// What an inbox of the usual size costs: of a receiver, and of a sender.
-const COSTS: (u64, u64) = (10 * (8192 + 96), 10 * (512 + 96));
+const COSTS: (u64, u64) = (10 * (8136 + 96), 10 * (512 + 96));
 
 /// What all tests of an ordinary user may have together while this one looks for its limit, so that the others have enough.
 const SHARED: u64 = 260_000;
@@ -80,7 +80,7 @@ pub(crate) fn crowd(argument: &str) {
     let ConnectError::Inbox(BindError::Limit(hit)) = error else { panic!("{error}") };
     assert!(matches!(hit, LimitHit::UserBytes { cost, limit: told, .. } if (cost, told) == (COSTS.1, limit)), "{hit}");
     let error = Receiver::bind(format!("{name}-more")).unwrap_err();
-    let words = ["10 x 8192 bytes", "82880 bytes", "RLIMIT_MSGQUEUE", "ulimit -q"];
+    let words = ["10 x 8136 bytes", "82320 bytes", "RLIMIT_MSGQUEUE", "ulimit -q"];
     demand_words(&error.to_string(), &words);
     // Whoever was there before has lost nothing.
     for sender in &senders[..SENDERS] {

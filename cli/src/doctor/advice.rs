@@ -182,15 +182,15 @@ mod tests {
     fn each_limit_has_its_remedy() {
         let mut low = facts();
         (low.limits.msgsize_max, low.room.receivers) = (4096, 0);
-        demand(&low, true, &["fs.mqueue.msgsize_max is 4096", "sysctl -w fs.mqueue.msgsize_max=8192"]);
+        demand(&low, true, &["fs.mqueue.msgsize_max is 4096", "sysctl -w fs.mqueue.msgsize_max=8136"]);
         low.limits.msg_max = 5;
-        demand(&low, true, &["fs.mqueue.msg_max is 5", "sysctl -w fs.mqueue.msg_max=10 fs.mqueue.msgsize_max=8192"]);
+        demand(&low, true, &["fs.mqueue.msg_max is 5", "sysctl -w fs.mqueue.msg_max=10 fs.mqueue.msgsize_max=8136"]);
 
         let mut full = facts();
         (full.our_bytes, full.room.receivers) = (800_000, 0);
-        demand(&full, true, &["800000 of 819200", "limits.conf", "msgqueue 882880", "docker run --ulimit"]);
+        demand(&full, true, &["800000 of 819200", "limits.conf", "msgqueue 882320", "docker run --ulimit"]);
         full.limits.queue_bytes.1 = u64::MAX;
-        demand(&full, true, &["ulimit -q 882880"]);
+        demand(&full, true, &["ulimit -q 882320"]);
 
         let mut many = facts();
         (many.queues, many.room.receivers) = (256, 0);

@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 use std::{collections::BTreeMap, env, fs, path::Path, path::PathBuf};
 
 /// The usual inboxes.
-pub(super) const RECEIVER: Geometry = Geometry { slots: 10, frame_size: 8192 };
+pub(super) const RECEIVER: Geometry = Geometry { slots: 10, frame_size: 8136 };
 const CALLER: Geometry = Geometry { slots: 10, frame_size: 2048 };
 const SENDER: Geometry = Geometry { slots: 10, frame_size: 512 };
 

@@ -109,7 +109,7 @@ fn a_living_owner_keeps_its_queue_and_is_named() {
     );
     assert_eq!(queue["owner"], json!({ "state": "alive", "pid": receiver.id() }));
     assert_eq!((&queue["uid"], &queue["mode"]), (&geteuid().as_raw().into(), &"1600".into()));
-    assert_eq!([&queue["slots"], &queue["frame_size"], &queue["bytes"]], [10, 8192, 82_880]);
+    assert_eq!([&queue["slots"], &queue["frame_size"], &queue["bytes"]], [10, 8136, 82_320]);
     assert_eq!(queue["open_in"], json!([receiver.id()]));
     for more in [&[][..], &["--force"]] {
         let output = run(&[&["rm", &name.name], more].concat());
@@ -295,7 +295,7 @@ fn a_sender_s_queue_has_no_name_and_is_counted() {
     let share = |pid: u32| processes.iter().find(|share| share["pid"] == pid).unwrap_or_else(|| panic!("{report}"));
     assert_eq!((&share(sender.id())["queues"], &share(sender.id())["bytes"]), (&1.into(), &6080.into()));
     assert_eq!(share(sender.id())["command"], "lamq");
-    assert!(share(id())["bytes"].as_u64() >= Some(82_880), "{report}");
+    assert!(share(id())["bytes"].as_u64() >= Some(82_320), "{report}");
     drop(sender.stdin.take());
     assert_eq!(finish(sender).status.code(), Some(0));
 }
@@ -315,13 +315,13 @@ fn the_doctor_s_exit_code_says_whether_a_receiver_fits() {
 #[test]
 fn the_doctor_says_what_to_type_where_a_user_may_have_too_few_bytes() {
     let mut limited = Command::new("prlimit");
-    limited.args(["--msgqueue=82879:82879", env!("CARGO_BIN_EXE_lamq"), "doctor"]);
+    limited.args(["--msgqueue=82319:82319", env!("CARGO_BIN_EXE_lamq"), "doctor"]);
     limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = finish(limited.spawn().unwrap());
     let (text, said) = (stdout(&output), stderr(&output));
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(said.starts_with("lamq: There is no room for a receiver: its inbox costs 82880 bytes"), "{said}");
-    for words in ["of 82879", "limits.conf", "RLIMIT_MSGQUEUE", "room for receivers (10 x 8192)     0"] {
+    assert!(said.starts_with("lamq: There is no room for a receiver: its inbox costs 82320 bytes"), "{said}");
+    for words in ["of 82319", "limits.conf", "RLIMIT_MSGQUEUE", "room for receivers (10 x 8136)     0"] {
         assert!(text.contains(words), "{words}: {text}");
     }
 }

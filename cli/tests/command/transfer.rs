@@ -184,7 +184,7 @@ fn garbage_from_outside_is_counted_and_disturbs_nobody() {
     let name = Name::new("garbage");
     let receiver = Receiver::bind(name.name.as_str()).unwrap();
     let queue = mq_open(name.name.as_str(), MQ_OFlag::O_WRONLY, Mode::empty(), None).unwrap();
-    for frame in [&b""[..], b"x", &[0xFF; 64], &[0; 8192]] {
+    for frame in [&b""[..], b"x", &[0xFF; 64], &[0; 8136]] {
         mq_send(&queue, frame, 0).unwrap();
     }
     mq_close(queue).unwrap();
