@@ -63,7 +63,7 @@ pub(crate) struct BenchArgs {
     /// How often each contestant runs; fewer than 9 times decide nothing.
     #[arg(long, value_name = "N", default_value = "9")]
     rounds: NonZeroU64,
-    /// How long each run of a contestant is to take; fan-in takes 4 times as long, paced 7 times and idle 20 times.
+    /// How long each run of a contestant is to take; fan-in takes 30 times as long, paced 7 times and idle 20 times.
     #[arg(long, value_name = "TIME", default_value = "150ms", value_parser = time)]
     time: Duration,
     /// Print one JSON document on standard output instead of tables.

@@ -93,7 +93,7 @@ pub(super) struct Comparison {
 }
 
 /// How long a part takes, in units of `--time`, where that is not one.
-const FAN_IN: u32 = 20;
+const FAN_IN: u32 = 30;
 const PACED: u32 = 7;
 const IDLE: u32 = 20;
 
