@@ -67,6 +67,12 @@ impl Driver {
         if self.generation.check().is_err() { None } else { self.handout.take(one_more) }
     }
 
+    /// More of them, see [`Handout::take_more`].
+    #[inline]
+    pub(crate) fn take_more(&self, limit: usize, append: impl FnMut(Message)) -> usize {
+        if self.generation.check().is_err() { 0 } else { self.handout.take_more(limit, append) }
+    }
+
     /// Whether to ask for what has been read before is worth a call, if another is made should there be nothing.
     pub(crate) fn has_event(&self) -> bool {
         self.shared.poller.has_event()

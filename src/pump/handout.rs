@@ -15,22 +15,48 @@ pub(crate) struct Laid {
     shares: Prepaid<Vec<u8>>,
 }
 
+/// How many are taken at one go: others may wait for the lock.
+const AT_ONCE: usize = 64;
+
 impl Handout {
     /// The next message; `None` if the endpoint is to be asked. `one_more`: beside those that the application has (ACK-10).
     #[inline]
     pub(crate) fn take(&self, one_more: bool) -> Option<Message> {
-        self.make_use(|Laid { lease, shares }| {
-            let bytes = shares.take()?; // there are as many as the lease may hand out
-            let record = lease.next_message(one_more)?;
-            Some(Message {
-                may_repeat: lease.may_repeat(&record),
-                bytes,
-                body: record.body,
-                number: record.number,
-                stamp: record.stamp,
-                peer: lease.peer(),
-                session: lease.session(),
-            })
+        self.make_use(|laid| laid.next(one_more))
+    }
+
+    /// Takes more messages beside those that the application has, up to `limit`, and returns how many; some, not all, when there are many.
+    #[inline]
+    pub(crate) fn take_more(&self, limit: usize, mut append: impl FnMut(Message)) -> usize {
+        let taken = self.make_use(|laid| {
+            let mut count = 0;
+            while count < limit.min(AT_ONCE)
+                && let Some(message) = laid.next(true)
+            {
+                append(message);
+                count += 1;
+            }
+            (count > 0).then_some(count)
+        });
+        taken.unwrap_or(0)
+    }
+}
+
+impl Laid {
+    #[expect(clippy::inline_always, reason = "else a batch is copied once more, a fifth of its time")]
+    #[inline(always)]
+    fn next(&mut self, one_more: bool) -> Option<Message> {
+        let Self { lease, shares } = self;
+        let bytes = shares.take()?; // there are as many as the lease may hand out
+        let record = lease.next_message(one_more)?;
+        Some(Message {
+            may_repeat: lease.may_repeat(&record),
+            bytes,
+            body: record.body,
+            number: record.number,
+            stamp: record.stamp,
+            peer: lease.peer(),
+            session: lease.session(),
         })
     }
 }

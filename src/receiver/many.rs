@@ -1,9 +1,10 @@
 //! Several messages at once.
 
-use super::{Ask, Receiver};
+use super::{Ask, Receiver, take};
 use crate::{
     error::{RecvError, RecvTimeoutError, TryRecvError},
-    message::Message,
+    message::{Event, Message},
+    pump::{Part, Reading, State},
 };
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ impl Receiver {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn recv_many(&self, messages: &mut Vec<Message>, limit: usize) -> Result<usize, RecvError> {
-        self.many_within(None, limit, &mut |message| messages.push(message)).map_err(|_| RecvError)
+        self.many_within(None, limit, |message| messages.push(message)).map_err(|_| RecvError)
     }
 
     /// As [`recv_many`](Self::recv_many), if there is a message (CAL-4).
@@ -47,7 +48,7 @@ impl Receiver {
     /// # Errors
     /// [`TryRecvError`]
     pub fn try_recv_many(&self, messages: &mut Vec<Message>, limit: usize) -> Result<usize, TryRecvError> {
-        Ok(self.many_within(Some(Duration::ZERO), limit, &mut |message| messages.push(message))?)
+        Ok(self.many_within(Some(Duration::ZERO), limit, |message| messages.push(message))?)
     }
 
     /// As [`recv_many`](Self::recv_many), waiting no longer than `timeout` (CAL-1).
@@ -60,41 +61,54 @@ impl Receiver {
         limit: usize,
         timeout: Duration,
     ) -> Result<usize, RecvTimeoutError> {
-        self.many_within(Some(timeout), limit, &mut |message| messages.push(message))
+        self.many_within(Some(timeout), limit, |message| messages.push(message))
     }
 
     pub(crate) fn many_within(
         &self,
         timeout: Option<Duration>,
         limit: usize,
-        append: &mut dyn FnMut(Message),
+        mut append: impl FnMut(Message),
     ) -> Result<usize, RecvTimeoutError> {
         if limit == 0 {
             return Ok(0);
         }
         append(self.recv_within(timeout)?);
         let mut count = 1;
-        // CAL-12: not also what comes while these are taken, of which there may be no end.
-        let mut ready = None;
-        while count < limit
-            && let Some(message) = self.one_more(&mut ready)
-        {
-            append(message);
-            count += 1;
+        let mut looks = None;
+        while count < limit {
+            let taken = self.driver.take_more(limit - count, &mut append);
+            count += taken;
+            if taken == 0 {
+                let Some(message) = self.one_more(&mut looks) else { break };
+                append(message);
+                count += 1;
+            }
         }
         Ok(count)
     }
 
-    /// One more message beside those that the application has got, if it lies ready. How many do is counted when the call first has to enter
-    /// the endpoint.
-    fn one_more(&self, ready: &mut Option<usize>) -> Option<Message> {
-        let next = if *ready == Some(0) { None } else { self.driver.take(true) };
-        if next.is_none() && ready.is_none() {
-            *ready = Some(self.count_ready());
-        }
-        if let Some(ready) = ready {
-            *ready = ready.checked_sub(1)?;
-        }
-        next.or_else(|| self.message_now(Ask::OneMore))
+    /// One more message beside those that the application has got, if one lies ready; `looks`: how often it may yet be looked for in the inbox,
+    /// for what comes meanwhile has no end (CAL-12).
+    #[inline(never)]
+    fn one_more(&self, looks: &mut Option<usize>) -> Option<Message> {
+        let one_more = |state: &mut State| {
+            let looks = looks.get_or_insert_with(|| state.mailbox.geometry().slots);
+            while state.part != Part::Closed {
+                match take(state, Ask::OneMore) {
+                    Some(Event::Message(message)) => return Some(message),
+                    Some(_) => {}
+                    None => {
+                        *looks = looks.checked_sub(1)?;
+                        state.look(Reading::Ahead);
+                        if !state.core.has_event() {
+                            return None;
+                        }
+                    }
+                }
+            }
+            None
+        };
+        self.driver.call(one_more).ok().flatten()
     }
 }

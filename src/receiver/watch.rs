@@ -61,15 +61,6 @@ impl Receiver {
         self.len() == 0
     }
 
-    /// How many messages lie ready, here and in the queue.
-    pub(super) fn count_ready(&self) -> usize {
-        let ready = self.driver.call(|state| {
-            state.take_all();
-            usize::try_from(held(state)).unwrap_or(usize::MAX)
-        });
-        ready.unwrap_or_default()
-    }
-
     /// Whether a call would find something. As such a call would, it says that the application is done with what it got before.
     pub(crate) fn has_news(&self) -> bool {
         let has_news = self.driver.call(|state| {

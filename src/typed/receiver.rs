@@ -105,7 +105,7 @@ impl<T: ?Sized, C> Receiver<T, C> {
         limit: usize,
         timeout: Option<Duration>,
     ) -> Result<usize, RecvTimeoutError> {
-        self.untyped.many_within(timeout, limit, &mut |message| messages.push(Message::new(message)))
+        self.untyped.many_within(timeout, limit, |message| messages.push(Message::new(message)))
     }
 
     /// The next message, which counts as processed only by [`Delivery::ack`]; waits as long as it takes.

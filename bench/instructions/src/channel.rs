@@ -5,11 +5,11 @@ use lamq::{Event, Receiver, Sender, link::Memory};
 use std::{hint::black_box, time::Duration};
 
 /// How many messages fill a frame of [`FRAME_SIZE`].
-const IN_A_FRAME: u64 = 119;
+const IN_A_FRAME: u64 = 118;
 
 /// Nearly the default, and such that the last message fills its frame to the last byte: then it leaves at once, nobody waits for it, and
 /// every round is like the other.
-const FRAME_SIZE: usize = 48 + 119 * (4 + BODY.len());
+const FRAME_SIZE: usize = 48 + 118 * (4 + BODY.len());
 
 /// How many messages are sent before they are received: one by itself, as nothing is on its way, and five full frames, for which there is
 /// credit.
@@ -27,7 +27,12 @@ const WARM_UP: u64 = 5;
 enum End {
     Sending,
     Receiving,
+    /// Many at a time.
+    Batches,
 }
+
+/// The most messages of a batch: it ends within a frame, or with it.
+const BATCH: usize = 100;
 
 /// Returns how many messages were sent and received while one end was counted.
 fn exchange(counted: End) -> u64 {
@@ -44,14 +49,26 @@ fn exchange(counted: End) -> u64 {
                 _ = black_box(sender.send(black_box(&BODY)).expect("the receiver is there"));
             }
         });
-        during(End::Receiving, &|| {
-            for _ in 0..MESSAGES {
-                assert_eq!(receiver.recv().expect("the sender is there").len(), BODY.len());
-            }
-        });
+        match counted {
+            End::Batches => during(End::Batches, &|| receive_batches(&receiver)),
+            _ => during(End::Receiving, &|| {
+                for _ in 0..MESSAGES {
+                    assert_eq!(receiver.recv().expect("the sender is there").len(), BODY.len());
+                }
+            }),
+        }
         assert!(receiver.try_recv().is_err(), "it has received all, and says so now that it finds nothing more");
     }
     ROUNDS * MESSAGES
+}
+
+fn receive_batches(receiver: &Receiver) {
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut taken = 0;
+    while taken < MESSAGES {
+        taken += receiver.recv_many(&mut batch, BATCH).expect("the sender is there") as u64;
+        assert!(batch.drain(..).all(|message| message.len() == BODY.len()));
+    }
 }
 
 pub(crate) fn send() -> u64 {
@@ -60,6 +77,10 @@ pub(crate) fn send() -> u64 {
 
 pub(crate) fn recv() -> u64 {
     exchange(End::Receiving)
+}
+
+pub(crate) fn recv_many() -> u64 {
+    exchange(End::Batches)
 }
 
 /// A question and its answer, each after the other: what both sides do for them.

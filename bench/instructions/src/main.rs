@@ -44,6 +44,7 @@ const PATHS: &[Path] = &[
     Path { name: "handle_frame, an acknowledgement", run: endpoint::handle_acknowledgement },
     Path { name: "send", run: channel::send },
     Path { name: "recv", run: channel::recv },
+    Path { name: "recv_many", run: channel::recv_many },
     Path { name: "round trip", run: channel::round_trip },
 ];
 
