@@ -3,7 +3,8 @@
 
 use crate::sync::{
     Ordering,
-    checked::{AtomicBool, AtomicUsize, Cell, await_others, fence, looks_set},
+    bias::{Bias, Habit, ThreadNumber},
+    checked::{AtomicBool, AtomicUsize, Cell, await_others, fence, is_barrier_cheap, looks_set, thread_number},
 };
 use nix::{errno::Errno, libc};
 use std::{
@@ -87,12 +88,34 @@ pub(crate) fn mq_receive(queue: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usi
     Errno::result(result).map(|length| usize::try_from(length).unwrap_or(0)) // which is not below 0, as -1 is an error
 }
 
+/// Asks for [`barrier_in_all_threads`]; false if the kernel does not have it. Takes some milliseconds in a process with threads.
+#[cfg(not(lamq_loom))]
+pub(crate) fn register_for_barriers() -> bool {
+    membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+}
+
+/// A memory barrier here, and one in each other thread of this process between what it did before and what it does after. False if it was not asked
+/// for before, with success; else it does not fail (`membarrier(2)`).
+#[cfg(not(lamq_loom))]
+pub(crate) fn barrier_in_all_threads() -> bool {
+    membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+}
+
+#[cfg(not(lamq_loom))]
+fn membarrier(command: libc::c_int) -> bool {
+    let (no_flags, no_processor): (c_uint, libc::c_int) = (0, 0);
+    // SAFETY: it takes no memory of ours.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, no_flags, no_processor) == 0 }
+}
+
 /// A lock that is held for a moment only, some dozens of nanoseconds as a rule, or a few calls of the system that do not wait: whoever holds it
 /// waits for nothing, but perhaps for memory.
-/// So it costs one atomic operation that reads and writes, where one whose waiters are to be woken takes two. Not poisoned by a panic.
+/// So it costs one atomic operation that reads and writes, where one whose waiters are to be woken takes two; and none for the thread that has made a habit
+/// of it ([`Bias`]). Not poisoned by a panic.
 pub(crate) struct Brief<T> {
+    bias: Bias,
     is_taken: AtomicBool,
-    value: Cell<T>,
+    value: Cell<(Habit, T)>,
 }
 
 // SAFETY: only whoever holds the lock has access to the value, by a reference that is unique, and may move it out: so it must be `Send`.
@@ -111,21 +134,39 @@ impl Drop for Held<'_> {
 
 impl<T> Brief<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self { is_taken: AtomicBool::new(false), value: Cell::new(value) }
+        Self { bias: Bias::new(), is_taken: AtomicBool::new(false), value: Cell::new((Habit::new(), value)) }
     }
 
     /// Does something with the value, while nobody else does.
     #[inline]
     pub(crate) fn with<R>(&self, action: impl FnOnce(&mut T) -> R) -> R {
+        let me = thread_number();
+        let flag = if self.bias.enter(me) { self.bias.flag() } else { self.take_for(me) };
+        let _held = Held(flag);
+        self.value.with_mut(|value| {
+            // SAFETY: the pointer is that of the cell, so it is valid. Either we have taken the lock, and made sure that no owner of the bias is in and
+            // none comes in before `_held` is dropped, after `action` or while it panics. Or we are that owner, who has come in; then whoever takes the lock
+            // waits for that. So this is the only reference. What `action` returns cannot contain it.
+            let (habit, value) = unsafe { &mut *value };
+            habit.count_use();
+            action(value)
+        })
+    }
+
+    /// Takes the lock. That the bias is given to ourselves does not matter before we give it back.
+    #[inline(never)]
+    fn take_for(&self, me: ThreadNumber) -> &AtomicBool {
         if !self.take() {
             self.take_later();
         }
-        let _held = Held(&self.is_taken);
+        let revoked = self.bias.revoke();
         self.value.with_mut(|value| {
-            // SAFETY: the pointer is that of the cell, so it is valid. The lock was free when we took it, and is not given back before `_held`
-            // is dropped, after `action` or while it panics: so this is the only reference. What `action` returns cannot contain it.
-            action(unsafe { &mut *value })
-        })
+            // SAFETY: as in `with`; nobody panics here.
+            if unsafe { &mut (*value).0 }.note(me, revoked, is_barrier_cheap) {
+                self.bias.give(me);
+            }
+        });
+        &self.is_taken
     }
 
     #[inline]

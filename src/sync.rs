@@ -1,5 +1,6 @@
 //! The one place that names locks: `parking_lot`, or `loom` when its models are run (`--cfg lamq_loom`).
 
+pub(crate) mod bias;
 pub(crate) mod checked;
 mod loan;
 mod role;

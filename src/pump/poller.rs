@@ -5,7 +5,10 @@ use crate::{
     clock::Deadline,
     link::retry,
     reports::Reports,
-    sync::{Arc, AtomicBool, OnceLock, Ordering, Upkeep, World},
+    sync::{
+        Arc, AtomicBool, OnceLock, Ordering, Upkeep, World,
+        checked::{is_barrier_wanted, seek_cheap_barrier},
+    },
 };
 use nix::{
     errno::Errno,
@@ -18,6 +21,7 @@ use nix::{
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
+    thread,
     time::Duration,
 };
 
@@ -237,6 +241,9 @@ impl World<State> for Poller {
     }
 
     fn upkeep(&self, state: &mut State, quiet: bool, away: bool) -> Upkeep {
+        if is_barrier_wanted() {
+            seek_barrier();
+        }
         state.upkeep(quiet, away)
     }
 
@@ -256,4 +263,9 @@ impl World<State> for Poller {
     fn clear_evict(&self) {
         _ = self.evict.read();
     }
+}
+
+/// In a thread of its own, as it takes longer than any tick. Without one there is no bias.
+fn seek_barrier() {
+    _ = thread::Builder::new().name("lamq-barrier".into()).spawn(seek_cheap_barrier);
 }

@@ -115,3 +115,35 @@ fn who_holds_the_lock_is_alone() {
         assert_eq!(count.with(|count| *count), 3);
     });
 }
+
+#[test]
+fn who_holds_the_lock_by_its_bias_is_alone_too() {
+    loom::model(|| {
+        let count = Arc::new(Brief::new(0));
+        let take = |times| {
+            let count = Arc::clone(&count);
+            move || (0..times).for_each(|_| count.with(|count| *count += 1))
+        };
+        // The first to take it gets the bias, comes in by it, loses it, and gets it again.
+        let user = thread::spawn(take(3));
+        take(2)();
+        user.join().expect("no panic");
+        assert_eq!(count.with(|count| *count), 5);
+    });
+}
+
+#[test]
+fn nobody_undoes_what_another_owner_of_the_bias_has_stored() {
+    let mut bounded = loom::model::Builder::new();
+    bounded.preemption_bound = Some(4);
+    bounded.check(|| {
+        let count = Arc::new(Brief::new(0));
+        let users = [(); 2].map(|()| {
+            let count = Arc::clone(&count);
+            thread::spawn(move || (0..2).for_each(|_| count.with(|count| *count += 1)))
+        });
+        count.with(|count| *count += 1);
+        users.into_iter().for_each(|user| user.join().expect("no panic"));
+        assert_eq!(count.with(|count| *count), 5);
+    });
+}

@@ -1,6 +1,6 @@
 use super::*;
-use crate::sync::Arc;
-use std::{panic, thread};
+use crate::sync::{Arc, checked::seek_cheap_barrier};
+use std::{panic, thread, time::Duration};
 
 /// Counts those that are there.
 struct Watched(Arc<()>);
@@ -143,7 +143,7 @@ fn who_finds_it_taken_for_long_sleeps_and_gets_it() {
         scope.spawn(|| {
             holder.with(|done| {
                 waiter.unpark();
-                thread::sleep(std::time::Duration::from_millis(20));
+                thread::sleep(Duration::from_millis(20));
                 *done = true;
             });
         });
@@ -152,12 +152,60 @@ fn who_finds_it_taken_for_long_sleeps_and_gets_it() {
     });
 }
 
+/// A lock that is biased to this thread, where that is possible.
+fn biased<T>(value: T) -> Brief<T> {
+    seek_cheap_barrier();
+    let lock = Brief::new(value);
+    (0..1000).for_each(|_| lock.with(|_| ()));
+    assert_eq!(lock.bias.enter(thread_number()), is_barrier_cheap());
+    assert!(!lock.bias.enter(thread_number()), "it is in");
+    lock.bias.flag().store(false, Ordering::Release);
+    lock
+}
+
+#[test]
+fn who_wants_a_lock_that_is_biased_gets_it_alone() {
+    let count = biased(0);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..300 {
+                    count.with(|count| *count += 1);
+                    thread::sleep(Duration::from_micros(50));
+                }
+            });
+        }
+        (0..500_000).for_each(|_| count.with(|count| *count += 1));
+    });
+    assert_eq!(count.with(|count| *count), 500_600);
+}
+
+#[test]
+fn who_wants_a_lock_waits_for_who_is_in_by_its_bias() {
+    let (lock, here) = (biased(false), thread::current());
+    thread::scope(|scope| {
+        let waiter = lock.with(|done| {
+            let waiter = scope.spawn(|| {
+                here.unpark();
+                lock.with(|done| *done)
+            });
+            thread::park();
+            thread::sleep(Duration::from_millis(20));
+            *done = true;
+            waiter
+        });
+        assert!(waiter.join().expect("no panic"));
+    });
+}
+
 #[test]
 fn a_panic_gives_the_lock_back() {
-    let value = Brief::new(1);
-    let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| value.with(|_| panic!("to be caught"))));
-    assert!(outcome.is_err());
-    assert_eq!(value.with(|value| *value), 1);
+    for value in [Brief::new(1), biased(1)] {
+        let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| value.with(|_| panic!("to be caught"))));
+        assert!(outcome.is_err());
+        thread::scope(|scope| assert_eq!(scope.spawn(|| value.with(|value| *value)).join().expect("no panic"), 1));
+        assert_eq!(value.with(|value| *value), 1);
+    }
 }
 
 #[test]
