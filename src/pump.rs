@@ -196,7 +196,7 @@ impl State {
             return Look::NOTHING; // the same for deaths, before which the inbox is read empty
         }
         let look = self.read(reading);
-        let came = look.came;
+        let came = look.came();
         let found = came && (self.passed.is_some() || self.core.has_message());
         let happened = (self.looks.is_due(found) && self.look_around()) | self.seek();
         self.progressed |= came || happened;

@@ -95,7 +95,7 @@ pub(crate) fn register_for_barriers() -> bool {
 }
 
 /// A memory barrier here, and one in each other thread of this process between what it did before and what it does after. False if it was not asked
-/// for before, with success; else it does not fail (`membarrier(2)`).
+/// for before, with success, or for want of memory, or when a filter of system calls has come since (`membarrier(2)`).
 #[cfg(not(lamq_loom))]
 pub(crate) fn barrier_in_all_threads() -> bool {
     membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
@@ -141,32 +141,37 @@ impl<T> Brief<T> {
     #[inline]
     pub(crate) fn with<R>(&self, action: impl FnOnce(&mut T) -> R) -> R {
         let me = thread_number();
-        let flag = if self.bias.enter(me) { self.bias.flag() } else { self.take_for(me) };
+        let is_owner = self.bias.enter(me);
+        let flag = if is_owner { self.bias.flag() } else { self.take_for(me) };
         let _held = Held(flag);
         self.value.with_mut(|value| {
-            // SAFETY: the pointer is that of the cell, so it is valid. Either we have taken the lock, and made sure that no owner of the bias is in and
-            // none comes in before `_held` is dropped, after `action` or while it panics. Or we are that owner, who has come in; then whoever takes the lock
-            // waits for that. So this is the only reference. What `action` returns cannot contain it.
+            // SAFETY: the pointer is that of the cell, so it is valid. Either we are in by the bias, and whoever takes the lock waits for us. Or we have taken
+            // the lock, while nobody owns the bias, which only we could give. Either lasts until `_held` is dropped, after `action` or while it panics. So
+            // this is the only reference. What `action` returns cannot contain it.
             let (habit, value) = unsafe { &mut *value };
-            habit.count_use();
+            habit.count_use(is_owner);
             action(value)
         })
     }
 
-    /// Takes the lock. That the bias is given to ourselves does not matter before we give it back.
+    /// Takes the lock, and perhaps the bias instead. Returns what is to be cleared to give it back.
     #[inline(never)]
     fn take_for(&self, me: ThreadNumber) -> &AtomicBool {
         if !self.take() {
             self.take_later();
         }
         let revoked = self.bias.revoke();
-        self.value.with_mut(|value| {
+        let is_habit = self.value.with_mut(|value| {
             // SAFETY: as in `with`; nobody panics here.
-            if unsafe { &mut (*value).0 }.note(me, revoked, is_barrier_cheap) {
-                self.bias.give(me);
-            }
+            unsafe { &mut (*value).0 }.note(me, revoked, is_barrier_cheap)
         });
-        &self.is_taken
+        if !is_habit {
+            return &self.is_taken;
+        }
+        // Not both: a signal handler, say, would find that it owns the bias, and is not in.
+        self.bias.give_entered(me);
+        drop(Held(&self.is_taken));
+        self.bias.flag()
     }
 
     #[inline]

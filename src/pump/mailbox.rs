@@ -21,6 +21,7 @@ pub(crate) struct Mailbox {
     /// One more, to be lent: it goes when the inbox goes.
     spare: Option<Arc<Entrance>>,
     name: QueueName,
+    geometry: Geometry,
     is_named: bool,
 }
 
@@ -40,11 +41,12 @@ impl AsFd for Entrance {
 
 impl Mailbox {
     pub(crate) fn new(name: QueueName, inbox: Box<dyn Inbox>) -> Result<Self, BindError> {
+        let geometry = inbox.geometry();
         loop {
             match Private::open(|| inbox.readable().try_clone_to_owned()) {
                 Ok(descriptor) => {
                     let entrance = Entrance { descriptor, inlet: Arc::new(Inlet::new(inbox)) };
-                    return Ok(Self { entrance: Arc::new(entrance), spare: None, name, is_named: true });
+                    return Ok(Self { entrance: Arc::new(entrance), spare: None, name, geometry, is_named: true });
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(BindError::system(&name, source)),
@@ -90,8 +92,8 @@ impl Mailbox {
         &self.name
     }
 
-    pub(crate) fn geometry(&self) -> Geometry {
-        self.entrance.inlet.with_inbox(|inbox| inbox.geometry())
+    pub(crate) const fn geometry(&self) -> Geometry {
+        self.geometry
     }
 
     /// Takes the next frame, in `buffer`, or another one instead of it. Never waits.

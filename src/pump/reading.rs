@@ -18,15 +18,20 @@ pub(crate) enum Reading {
 /// What came of a look into the inbox.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Look {
-    /// Whether any frame came.
-    pub(super) came: bool,
+    /// How many frames came.
+    pub(crate) frames: usize,
     /// Whether the inbox was found empty.
     pub(crate) drained: bool,
 }
 
 impl Look {
     /// The inbox is empty for whoever may not look into it.
-    pub(super) const NOTHING: Self = Self { came: false, drained: true };
+    pub(super) const NOTHING: Self = Self { frames: 0, drained: true };
+
+    /// Whether any frame came.
+    pub(super) const fn came(self) -> bool {
+        self.frames > 0
+    }
 }
 
 /// How many frames one step takes from the inbox at most, so that a flood cannot outlast a deadline.
@@ -45,7 +50,7 @@ impl State {
         if self.orphans.is_empty() {
             return self.read_inbox(None, reading);
         }
-        let mut look = Look { came: false, drained: true };
+        let mut look = Look::NOTHING;
         // Else who keeps one of them full would be all that is heard.
         let count = self.orphans.len() + 1;
         self.turn = (self.turn + 1) % count;
@@ -53,8 +58,8 @@ impl State {
         let reading = if reading == Reading::All { reading } else { Reading::Ahead };
         for step in 0..count {
             let place = ((self.turn + step) % count).checked_sub(1);
-            let Look { came, drained } = self.read_inbox(place, reading);
-            look = Look { came: look.came | came, drained: look.drained & drained };
+            let Look { frames, drained } = self.read_inbox(place, reading);
+            look = Look { frames: look.frames + frames, drained: look.drained & drained };
         }
         look
     }
@@ -66,7 +71,7 @@ impl State {
             let mailbox = orphan.map_or(&self.mailbox, |place| &self.orphans[place].mailbox);
             let has_event = self.passed.is_some() || self.core.has_event();
             // Acknowledgements of what we send must not wait behind messages that nobody reads. Credit bounds what is held.
-            let came = look.came;
+            let came = look.came();
             let goes_on = || if came { self.core.awaits_answer() } else { self.core.sends() || mailbox.has_ahead() };
             if reading != Reading::All && has_event && !goes_on() {
                 return look;
@@ -75,7 +80,7 @@ impl State {
             match mailbox.try_recv(&mut buffer) {
                 Ok(Some(0)) if self.rest.was_rung_for() => self.pool.put_back(buffer), // POS-14
                 Ok(Some(length)) => {
-                    look.came = true;
+                    look.frames += 1;
                     let frame = self.pool.share(buffer, length);
                     match self.handle(frame, reading) {
                         Handled::Quietly => {}
@@ -116,8 +121,8 @@ impl State {
     /// Reads the inbox empty. A full inbox is the most there can be, unless somebody goes on writing.
     pub(crate) fn drain(&mut self) {
         for _ in 0..MAX_DRAIN {
-            let Look { came, drained, .. } = self.read(Reading::All);
-            if drained || !came {
+            let look = self.read(Reading::All);
+            if look.drained || !look.came() {
                 return;
             }
         }

@@ -27,7 +27,7 @@ impl State {
         while has_more {
             self.transmit(false);
             if self.core.outbound(session).is_some_and(|outbound| outbound.window().has_waiting()) {
-                self.progressed |= self.read(Reading::Ahead).came;
+                self.progressed |= self.read(Reading::Ahead).came();
             }
             has_more = self.core.go_on(session, body)?;
         }

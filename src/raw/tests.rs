@@ -156,7 +156,9 @@ fn who_finds_it_taken_for_long_sleeps_and_gets_it() {
 fn biased<T>(value: T) -> Brief<T> {
     seek_cheap_barrier();
     let lock = Brief::new(value);
-    (0..1000).for_each(|_| lock.with(|_| ()));
+    for _ in 0..1000 {
+        lock.with(|_| assert!(!lock.bias.enter(thread_number()), "it is in, or has the lock"));
+    }
     assert_eq!(lock.bias.enter(thread_number()), is_barrier_cheap());
     assert!(!lock.bias.enter(thread_number()), "it is in");
     lock.bias.flag().store(false, Ordering::Release);

@@ -1,6 +1,6 @@
 //! Several messages at once.
 
-use super::{Ask, Receiver, take};
+use super::{Ask, Receiver, take, watch::held};
 use crate::{
     error::{RecvError, RecvTimeoutError, TryRecvError},
     message::{Event, Message},
@@ -75,40 +75,65 @@ impl Receiver {
         }
         append(self.recv_within(timeout)?);
         let mut count = 1;
-        let mut looks = None;
+        let mut batch = None;
         while count < limit {
-            let taken = self.driver.take_more(limit - count, &mut append);
-            count += taken;
+            let most = batch.as_ref().map_or(limit, |batch: &Batch| batch.ready).min(limit - count);
+            let taken = if most == 0 { 0 } else { self.driver.take_more(most, &mut append) };
             if taken == 0 {
-                let Some(message) = self.one_more(&mut looks) else { break };
+                let Some(message) = self.one_more(&mut batch) else { break };
                 append(message);
                 count += 1;
+            } else if let Some(batch) = &mut batch {
+                batch.ready -= taken;
             }
+            count += taken;
         }
         Ok(count)
     }
 
-    /// One more message beside those that the application has got, if one lies ready; `looks`: how often it may yet be looked for in the inbox,
-    /// for what comes meanwhile has no end (CAL-12).
+    /// One more message beside those that the application has got, if one lies ready.
     #[inline(never)]
-    fn one_more(&self, looks: &mut Option<usize>) -> Option<Message> {
+    fn one_more(&self, batch: &mut Option<Batch>) -> Option<Message> {
         let one_more = |state: &mut State| {
-            let looks = looks.get_or_insert_with(|| state.mailbox.geometry().slots);
+            let batch =
+                batch.get_or_insert_with(|| Batch { ready: held(state), frames: state.mailbox.geometry().slots });
             while state.part != Part::Closed {
+                if batch.ready == 0 && !batch.look(state) {
+                    return None;
+                }
                 match take(state, Ask::OneMore) {
-                    Some(Event::Message(message)) => return Some(message),
-                    Some(_) => {}
-                    None => {
-                        *looks = looks.checked_sub(1)?;
-                        state.look(Reading::Ahead);
-                        if !state.core.has_event() {
-                            return None;
-                        }
+                    Some(Event::Message(message)) => {
+                        batch.ready -= 1;
+                        return Some(message);
                     }
+                    Some(_) => {}
+                    None => batch.ready = 0,
                 }
             }
             None
         };
         self.driver.call(one_more).ok().flatten()
+    }
+}
+
+/// What a batch may take yet. It ends though there is no end to what comes (CAL-12).
+struct Batch {
+    /// How many of the messages that are in memory.
+    ready: usize,
+    /// How many frames from the inbox.
+    frames: usize,
+}
+
+impl Batch {
+    /// Looks into the inbox, if it may. Returns whether there are messages.
+    fn look(&mut self, state: &mut State) -> bool {
+        if self.frames == 0 {
+            return false;
+        }
+        let look = state.look(Reading::Ahead);
+        state.transmit(false); // what was asked for need not wait until the application comes again
+        self.frames = self.frames.saturating_sub(look.frames.max(1));
+        self.ready = held(state);
+        self.ready > 0
     }
 }

@@ -51,7 +51,7 @@ impl Receiver {
             if held(state) == 0 {
                 state.take_all();
             }
-            usize::try_from(held(state)).unwrap_or(usize::MAX)
+            held(state)
         });
         held.unwrap_or_default()
     }
@@ -81,11 +81,12 @@ impl Receiver {
 }
 
 /// How many messages are in memory.
-fn held(state: &State) -> u64 {
+pub(super) fn held(state: &State) -> usize {
     if !state.core.has_event() {
         return 0; // also of sessions that we have closed and not told yet
     }
-    state.core.senders().map(|(_, session)| session.window().unread()).sum()
+    let unread: u64 = state.core.senders().map(|(_, session)| session.window().unread()).sum();
+    usize::try_from(unread).unwrap_or(usize::MAX)
 }
 
 /// The first use makes the descriptor.

@@ -72,8 +72,10 @@ impl Bias {
         }
     }
 
-    /// For whoever has the lock, and the [habit](Habit): it need not take it the next time.
-    pub(crate) fn give(&self, me: ThreadNumber) {
+    /// For whoever has the lock, and the [habit](Habit): it owns the bias, and has come in by it. It gives the lock back then.
+    pub(crate) fn give_entered(&self, me: ThreadNumber) {
+        // Whoever takes the lock next sees both.
+        self.in_use.store(true, Ordering::Relaxed);
         self.owner.store(me, Ordering::Relaxed);
     }
 }
@@ -86,7 +88,7 @@ pub(crate) struct Habit {
     last: ThreadNumber,
     /// How often the last one has taken it with no other between, and without a bias.
     run: u32,
-    /// How often it was held since a bias was last taken away.
+    /// How often somebody came in by the bias since that was last taken away.
     uses: u32,
     /// How long a run is a habit.
     needed: u32,
@@ -103,10 +105,10 @@ impl Habit {
         Self { whose: 0, last: 0, run: 0, uses: 0, needed: RUN }
     }
 
-    /// Somebody holds it, by whatever means.
+    /// Somebody has it, by its bias or not.
     #[inline]
-    pub(crate) const fn count_use(&mut self) {
-        self.uses = self.uses.saturating_add(1);
+    pub(crate) fn count_use(&mut self, by_bias: bool) {
+        self.uses = self.uses.saturating_add(u32::from(by_bias));
     }
 
     /// Somebody has taken the lock, and `revoked` the bias. Returns whether the bias is to be given to it, should the barrier be cheap.
@@ -151,7 +153,7 @@ mod tests {
         let mut habit = Habit::new();
         let mut time_after = |uses| {
             let time = time_to_bias(&mut habit, 1);
-            (0..uses).for_each(|_| habit.count_use());
+            (0..uses).for_each(|_| habit.count_use(true));
             assert!(!habit.note(2, true, || true));
             time
         };

@@ -76,7 +76,7 @@ mod imp {
     pub(crate) fn is_barrier_cheap() -> bool {
         let state = BARRIER.load(Ordering::Relaxed);
         if state == UNASKED {
-            BARRIER.store(WANTED, Ordering::Relaxed);
+            _ = BARRIER.compare_exchange(UNASKED, WANTED, Ordering::Relaxed, Ordering::Relaxed);
         }
         state == GRANTED
     }
@@ -102,8 +102,8 @@ mod imp {
     /// A barrier here, and at the same time one wherever each other thread of the process is.
     pub(crate) fn barrier_in_all_threads() {
         if !raw::barrier_in_all_threads() {
-            // That cannot be, but where a filter of system calls came after the first one. By then processors have long written out what they had
-            // stored; and nobody is to need it again.
+            // A filter of system calls has come since, or there is no memory. After the pause processors have long written out what they had stored; and nobody
+            // is to need it again.
             BARRIER.store(SOUGHT, Ordering::Relaxed);
             fence(Ordering::SeqCst);
             thread::yield_now();
