@@ -254,6 +254,11 @@ impl<B: AsRef<[u8]> + Clone + From<Vec<u8>>> Endpoint<B> {
         }
     }
 
+    /// How many frames each session could have on their way to us when something was last transmitted (CRD-3).
+    pub const fn share(&self) -> u64 {
+        self.share
+    }
+
     /// On what terms a further session is received.
     fn terms(&self) -> Terms {
         let Settings { window, max_message, rendezvous, .. } = self.settings;
