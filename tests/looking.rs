@@ -11,7 +11,7 @@ use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -20,13 +20,15 @@ use std::{
 /// Only there to fail instead of hang.
 const WATCHDOG: Duration = Duration::from_secs(20);
 
-/// A link that can be told to swallow what is sent, without a word, or to fail when it is read.
+/// A link that can be told to swallow what is sent, without a word, to fail when it is read, or never to become empty.
 #[derive(Clone, Debug, Default)]
 struct Ill {
     space: Memory,
     swallows: Arc<AtomicBool>,
     fails: Arc<AtomicBool>,
     reads: Arc<AtomicUsize>,
+    /// Sends one more, a frame long, whenever there is a look into an inbox.
+    source: Arc<Mutex<Option<Sender>>>,
 }
 
 impl Link for Ill {
@@ -47,6 +49,9 @@ impl Inbox for IllInbox {
         self.1.reads.fetch_add(1, Ordering::Relaxed);
         if self.1.fails.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        if let Some(sender) = &*self.1.source.lock().unwrap() {
+            _ = sender.try_send([0; 8000]);
         }
         self.0.try_recv(buffer)
     }
@@ -123,4 +128,22 @@ fn an_inbox_that_cannot_be_read_is_read_again_now_and_then() {
     link.fails.store(false, Ordering::Relaxed);
     sender.send("well again").unwrap();
     assert_eq!(&*receiver.recv_timeout(WATCHDOG).unwrap(), b"well again");
+}
+
+#[proves("CAL-12")]
+#[test]
+fn a_batch_ends_although_each_look_finds_one_more() {
+    let link = Ill::default();
+    let receiver = Receiver::builder().link(link.clone()).bind("/source").unwrap();
+    let sender = Sender::builder().link(link.space.clone()).linger(Duration::ZERO).connect("/source").unwrap();
+    *link.source.lock().unwrap() = Some(sender);
+    let mut batch = Vec::new();
+    for _ in 0..10 {
+        batch.clear();
+        // More than may ever be ready is a batch without an end, which would go on until there is no memory.
+        receiver.recv_many_timeout(&mut batch, 1000, WATCHDOG).unwrap();
+        // Ten frames; before them the first, and what the keeper may have read by then, which the window bounds.
+        assert!(batch.len() <= 10 + 1 + (256 << 10) / 8000, "{}", batch.len());
+    }
+    *link.source.lock().unwrap() = None;
 }

@@ -6,7 +6,6 @@ mod imp {
     use std::{
         cell,
         sync::atomic::{AtomicU8, Ordering, compiler_fence},
-        thread,
         time::Duration,
     };
 
@@ -106,7 +105,6 @@ mod imp {
             // is to need it again.
             BARRIER.store(SOUGHT, Ordering::Relaxed);
             fence(Ordering::SeqCst);
-            thread::yield_now();
             clock::pause(20 * NAP);
         }
     }
