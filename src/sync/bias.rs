@@ -119,11 +119,16 @@ impl Habit {
         }
         self.run = if self.last == me && !revoked { self.run.saturating_add(1) } else { 1 };
         self.last = me;
-        let is_habit = self.run >= self.needed && (self.whose == 0 || self.whose == me) && is_cheap();
-        if is_habit {
-            self.whose = me;
+        if self.run < self.needed || (self.whose != 0 && self.whose != me) {
+            return false;
         }
-        is_habit
+        let is_given = is_cheap();
+        if is_given {
+            self.whose = me;
+        } else {
+            self.run = 0; // where it is not to be had, that is not to be asked each time
+        }
+        is_given
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an application calls, on a link in memory: the calls of the system are the kernel's part.
 //!
-//! Locks are counted as whoever shares an end has them: under valgrind the keeper comes too often, by the count of instructions, for a bias to pay.
+//! Locks are counted as they are without a bias: see [`bias`](crate::bias).
 
 use crate::{counted_part, frames::BODY};
 use lamq::{Event, Receiver, Sender, link::Memory};
