@@ -77,6 +77,8 @@ pub(crate) struct State {
     rest: Rest,
     /// Frames that were staged at the keeper's last tick, by their first number.
     staged: Vec<(SessionId, Number)>,
+    /// The one that was lent last.
+    lent_stage: Option<(SessionId, Number)>,
     pub(crate) part: Part,
     /// Whether frames or deaths were taken that another thread may sleep for.
     pub(crate) progressed: bool,
@@ -152,6 +154,7 @@ impl State {
             planned: None,
             rest: Rest::default(),
             staged: Vec::new(),
+            lent_stage: None,
             progressed: false,
             passed: None,
             served: false,
@@ -292,7 +295,10 @@ impl State {
     /// What the keeper does at a tick (CAL-6). Only when `away` may it take frames: nobody sleeps for them then. But whoever waits may wait
     /// for something else than what the application has in hand, so it is enough that all are `quiet` to say what is unsaid (ACK-12).
     fn upkeep(&mut self, quiet: bool, away: bool) -> Upkeep {
-        self.settle();
+        let is_served = !quiet && !self.retry_soon;
+        if (is_served && self.is_staging_fresh()) || self.try_settle().is_err() {
+            return Upkeep::Tick;
+        }
         for (session, first) in std::mem::take(&mut self.staged) {
             if self.core.outbound(session).and_then(|outbound| outbound.window().staged()) == Some(first) {
                 self.core.with_outbound(session, Outbound::handle_stage_timeout); // DAT-6

@@ -143,15 +143,30 @@ impl<T> Brief<T> {
         let me = thread_number();
         let is_owner = self.bias.enter(me);
         let flag = if is_owner { self.bias.flag() } else { self.take_for(me) };
-        let _held = Held(flag);
-        self.value.with_mut(|value| {
+        self.with_held(Held(flag), is_owner, action)
+    }
+
+    /// As [`with`](Self::with), but if somebody else is in, who may have lost the processor there, it is left alone; `None` then. Not for a thread with a habit.
+    pub(crate) fn try_with<R>(&self, action: impl FnOnce(&mut T) -> R) -> Option<R> {
+        // Who comes in by the bias after this look is waited for: it runs, or ran a moment ago.
+        if self.bias.is_in_use() || !self.take() {
+            return None;
+        }
+        Some(self.with_held(Held(self.settle_for(thread_number())), false, action))
+    }
+
+    #[inline]
+    fn with_held<R>(&self, held: Held<'_>, by_bias: bool, action: impl FnOnce(&mut T) -> R) -> R {
+        let result = self.value.with_mut(|value| {
             // SAFETY: the pointer is that of the cell, so it is valid. Either we are in by the bias, and whoever takes the lock waits for us. Or we have taken
-            // the lock, while nobody owns the bias, which only we could give. Either lasts until `_held` is dropped, after `action` or while it panics. So
+            // the lock, while nobody owns the bias, which only we could give. Either lasts until `held` is dropped, after `action` or while it panics. So
             // this is the only reference. What `action` returns cannot contain it.
             let (habit, value) = unsafe { &mut *value };
-            habit.count_use(is_owner);
+            habit.count_use(by_bias);
             action(value)
-        })
+        });
+        drop(held);
+        result
     }
 
     /// Takes the lock, and perhaps the bias instead. Returns what is to be cleared to give it back.
@@ -160,6 +175,11 @@ impl<T> Brief<T> {
         if !self.take() {
             self.take_later();
         }
+        self.settle_for(me)
+    }
+
+    /// For whoever has taken the lock. Returns what is to be cleared to give it back.
+    fn settle_for(&self, me: ThreadNumber) -> &AtomicBool {
         let revoked = self.bias.revoke();
         let is_habit = self.value.with_mut(|value| {
             // SAFETY: as in `with`; nobody panics here.

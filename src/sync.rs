@@ -5,7 +5,7 @@ pub(crate) mod checked;
 mod loan;
 mod role;
 
-pub(crate) use loan::{Lender, Loan};
+pub(crate) use loan::{InUse, Lender, Loan};
 pub(crate) use role::{Role, Upkeep, World};
 pub(crate) use std::sync::{
     Arc, OnceLock, Weak,
@@ -30,6 +30,10 @@ mod imp {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock()
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock()
         }
     }
 
@@ -85,6 +89,11 @@ mod imp {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().expect("loom does not poison")
+        }
+
+        /// Who tries again when it fails waits for the others, which loom must know.
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            Some(self.lock())
         }
     }
 

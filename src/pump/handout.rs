@@ -1,8 +1,13 @@
 //! Messages that lie ready for the receiving application, so that most of its calls need not enter the endpoint.
 
 use super::State;
-use crate::{message::Message, pool::FrameBuffer, raw::Prepaid, sync::Loan};
-use lamq_protocol::endpoint::Lease;
+use crate::{
+    message::Message,
+    pool::FrameBuffer,
+    raw::Prepaid,
+    sync::{InUse, Loan},
+};
+use lamq_protocol::{SessionId, endpoint::Lease, send::Stage};
 
 /// What lies ready, if anything does.
 pub(crate) type Handout = Loan<Laid>;
@@ -71,10 +76,26 @@ impl State {
         }
     }
 
-    /// Takes back what was laid out, before anything else is done.
+    /// Takes back what was laid out, and lent, before anything else is done.
     pub(super) fn settle(&mut self) {
-        self.take_stage_back();
-        if let Some(Laid { lease, .. }) = self.handout.take_back() {
+        let (stage, laid) = (self.staging.take_back(), self.handout.take_back());
+        self.return_lent(stage, laid);
+    }
+
+    /// As [`settle`](Self::settle), unless a thread is at it right now, and has perhaps lost the processor there: then nothing else can be done.
+    pub(super) fn try_settle(&mut self) -> Result<(), InUse> {
+        let stage = self.staging.try_take_back()?;
+        self.return_lent(stage, None);
+        let laid = self.handout.try_take_back()?;
+        self.return_lent(None, laid);
+        Ok(())
+    }
+
+    fn return_lent(&mut self, stage: Option<(SessionId, Stage)>, laid: Option<Laid>) {
+        if let Some((session, stage)) = stage {
+            self.core.return_stage(session, stage);
+        }
+        if let Some(Laid { lease, .. }) = laid {
             self.core.settle(lease);
         }
     }

@@ -39,14 +39,21 @@ impl State {
     pub(crate) fn lend_stage(&mut self, session: SessionId) {
         debug_assert!(!self.handout.is_out(), "two would have the same clock");
         if let Some(stage) = self.core.lend_stage(session) {
+            self.lent_stage = Some((session, stage.first()));
             self.staging.lend((session, stage));
         }
     }
 
-    /// Takes back what was lent, before anything else is done.
-    pub(super) fn take_stage_back(&mut self) {
-        if let Some((session, stage)) = self.staging.take_back() {
-            self.core.return_stage(session, stage);
+    /// Whether the staged frame that is lent is another one than at the last tick, and no other was there then: none is too old (DAT-6). Notes
+    /// those that are there now.
+    pub(super) fn is_staging_fresh(&mut self) -> bool {
+        let Some(lent) = self.lent_stage.filter(|_| self.staging.is_out()) else { return false };
+        let is_fresh = self.staged.iter().all(|(session, first)| (*session, *first) != lent && *session == lent.0);
+        if is_fresh {
+            self.staged.clear();
+            self.staged.push(lent);
+            self.staged.extend(self.core.staged());
         }
+        is_fresh
     }
 }

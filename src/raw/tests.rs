@@ -201,6 +201,18 @@ fn who_wants_a_lock_waits_for_who_is_in_by_its_bias() {
 }
 
 #[test]
+fn who_only_tries_waits_for_nobody() {
+    for lock in [Brief::new(0), biased(0)] {
+        thread::scope(|scope| {
+            let tries = || scope.spawn(|| lock.try_with(|count| *count += 1).is_some()).join().expect("no panic");
+            lock.with(|_| assert!(!tries()));
+            assert!(tries());
+        });
+        assert_eq!(lock.with(|count| *count), 1);
+    }
+}
+
+#[test]
 fn a_panic_gives_the_lock_back() {
     for value in [Brief::new(1), biased(1)] {
         let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| value.with(|_| panic!("to be caught"))));

@@ -51,6 +51,11 @@ impl Bias {
         &self.in_use
     }
 
+    /// Whether the owner is in, or tries; a moment ago.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.in_use.load(Ordering::Relaxed)
+    }
+
     /// For whoever has the lock: takes the bias away, if it is given, and waits until its owner has left. Returns whether it was.
     #[inline]
     pub(crate) fn revoke(&self) -> bool {

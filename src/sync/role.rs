@@ -6,10 +6,11 @@
 //! frames and tests its own condition. While nobody waits, the keeper does what is left to do ([`keeper`]); whoever has to
 //! wait takes the role from it. No step runs user code.
 
-use super::{Condvar, Mutex};
+use super::{AtomicBool, Condvar, Mutex, Ordering};
 use crate::clock::Deadline;
 use std::time::Duration;
 
+mod bell;
 mod guard;
 mod keeper;
 
@@ -117,7 +118,9 @@ pub(crate) struct Role<S> {
     /// For threads that wait.
     changed: Condvar,
     /// For the keeper.
-    bell: Condvar,
+    bell: bell::Bell,
+    /// Whether somebody sleeps in the inbox for a time.
+    is_timed: AtomicBool,
 }
 
 /// Whether a keeper is to be started: there is none, and there is something to do for it.
@@ -136,7 +139,12 @@ impl<S> Role<S> {
             guard: guard::Guard::default(),
             alone: false,
         };
-        Self { inner: Mutex::new(inner), changed: Condvar::new(), bell: Condvar::new() }
+        Self {
+            inner: Mutex::new(inner),
+            changed: Condvar::new(),
+            bell: bell::Bell::new(),
+            is_timed: AtomicBool::new(false),
+        }
     }
 
     /// Runs a step that does not wait; if it took what others may sleep for, they look again.
@@ -183,10 +191,12 @@ impl<S> Role<S> {
                 let plan = world.plan(&mut inner.state);
                 let end = world.prefers_inbox(&inner.state).then(|| world.end(&plan, deadline));
                 inner.in_inbox = end.filter(|end| self.is_guarded(&mut inner, world, *end));
-                if inner.in_inbox.is_some() {
+                if let Some(end) = inner.in_inbox {
                     world.enter_inbox(&mut inner.state);
+                    self.is_timed.store(end != Deadline::Never, Ordering::Relaxed);
                     drop(inner);
                     world.sleep_in_inbox(&plan);
+                    self.is_timed.store(false, Ordering::Relaxed);
                 } else {
                     drop(inner);
                     world.sleep(&plan, deadline);

@@ -25,6 +25,11 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// The number of the first message in the frame.
+    pub fn first(&self) -> Number {
+        self.frame.first()
+    }
+
     /// Accepts a message that can be staged (NUM-1, LAM-1), and returns its number; `None` when the endpoint is to be asked.
     #[inline]
     pub fn push(&mut self, body: &[u8]) -> Option<Number> {

@@ -48,7 +48,7 @@ impl<S> Role<S> {
         }
     }
 
-    /// The keeper sleeps for a tick, or until it is called.
+    /// The keeper sleeps for a tick, or until it is called, and comes in.
     pub(super) fn nap<'a>(
         &'a self,
         mut inner: MutexGuard<'a, Inner<S>>,
@@ -56,17 +56,16 @@ impl<S> Role<S> {
         tick: Option<Duration>,
     ) -> MutexGuard<'a, Inner<S>> {
         if inner.guard == Guard::Off {
-            return match tick {
-                Some(tick) => self.bell.wait_tick(&self.inner, inner, tick),
-                None => self.bell.wait(inner, Deadline::Never),
-            };
+            drop(inner);
+            self.bell.await_ring(tick);
+            return self.come_in(world);
         }
         inner.guard = Guard::Posted { called: false };
         let tick = tick.map_or(Deadline::Never, Deadline::after);
         let until = inner.in_inbox.map_or(tick, |end| end.min(tick));
         drop(inner);
         let has_happened = world.guard(until);
-        inner = self.inner.lock();
+        inner = if has_happened { self.inner.lock() } else { self.come_in(world) };
         if inner.guard == (Guard::Posted { called: true }) {
             world.clear_evict();
         }
@@ -77,7 +76,9 @@ impl<S> Role<S> {
                 inner.in_inbox = Some(Deadline::Never); // once is enough
                 break;
             }
-            inner = self.bell.wait_tick(&self.inner, inner, world.tick());
+            drop(inner);
+            self.bell.await_ring(Some(world.tick()));
+            inner = self.inner.lock();
         }
         inner
     }
@@ -94,7 +95,7 @@ impl<S> Role<S> {
             inner.guard = Guard::Posted { called: true };
             world.evict();
         }
-        self.bell.notify_all();
+        self.bell.ring();
     }
 }
 
