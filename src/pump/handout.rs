@@ -7,7 +7,7 @@ use crate::{
     raw::Prepaid,
     sync::{InUse, Loan},
 };
-use lamq_protocol::{SessionId, endpoint::Lease, send::Stage};
+use lamq_protocol::endpoint::Lease;
 
 /// What lies ready, if anything does.
 pub(crate) type Handout = Loan<Laid>;
@@ -78,25 +78,22 @@ impl State {
 
     /// Takes back what was laid out, and lent, before anything else is done.
     pub(super) fn settle(&mut self) {
-        let (stage, laid) = (self.staging.take_back(), self.handout.take_back());
-        self.return_lent(stage, laid);
+        if let Some((session, stage)) = self.staging.take_back() {
+            self.core.return_stage(session, stage);
+        }
+        if let Some(Laid { lease, .. }) = self.handout.take_back() {
+            self.core.settle(lease);
+        }
     }
 
     /// As [`settle`](Self::settle), unless a thread is at it right now, and has perhaps lost the processor there: then nothing else can be done.
     pub(super) fn try_settle(&mut self) -> Result<(), InUse> {
-        let stage = self.staging.try_take_back()?;
-        self.return_lent(stage, None);
-        let laid = self.handout.try_take_back()?;
-        self.return_lent(None, laid);
-        Ok(())
-    }
-
-    fn return_lent(&mut self, stage: Option<(SessionId, Stage)>, laid: Option<Laid>) {
-        if let Some((session, stage)) = stage {
+        if let Some((session, stage)) = self.staging.try_take_back()? {
             self.core.return_stage(session, stage);
         }
-        if let Some(Laid { lease, .. }) = laid {
+        if let Some(Laid { lease, .. }) = self.handout.try_take_back()? {
             self.core.settle(lease);
         }
+        Ok(())
     }
 }
