@@ -7,7 +7,7 @@ use crate::{
     reports::Reports,
     sync::{Arc, Lender, Upkeep},
 };
-use handout::Laid;
+use handout::{Courtesy, Laid};
 use lamq_protocol::{
     Endpoint, Number, SessionId,
     endpoint::{Arrival, Event, Settings},
@@ -79,6 +79,7 @@ pub(crate) struct State {
     staged: Vec<(SessionId, Number)>,
     /// The one that was lent last.
     lent_stage: Option<(SessionId, Number)>,
+    courtesy: Courtesy,
     pub(crate) part: Part,
     /// Whether frames or deaths were taken that another thread may sleep for.
     pub(crate) progressed: bool,
@@ -155,6 +156,7 @@ impl State {
             rest: Rest::default(),
             staged: Vec::new(),
             lent_stage: None,
+            courtesy: Courtesy::default(),
             progressed: false,
             passed: None,
             served: false,
@@ -296,7 +298,7 @@ impl State {
     /// for something else than what the application has in hand, so it is enough that all are `quiet` to say what is unsaid (ACK-12).
     fn upkeep(&mut self, quiet: bool, away: bool) -> Upkeep {
         let is_served = !quiet && !self.retry_soon;
-        if (is_served && self.is_staging_fresh()) || self.try_settle().is_err() {
+        if (is_served && self.is_staging_fresh()) || !self.settle_politely(quiet) {
             return Upkeep::Tick;
         }
         for (session, first) in std::mem::take(&mut self.staged) {

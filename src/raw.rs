@@ -121,6 +121,9 @@ pub(crate) struct Brief<T> {
 // SAFETY: only whoever holds the lock has access to the value, by a reference that is unique, and may move it out: so it must be `Send`.
 unsafe impl<T: Send> Sync for Brief<T> {}
 
+/// Longer than it is held as a rule, by a thread that runs.
+const TRIES: u32 = if cfg!(lamq_loom) { 1 } else { 16 };
+
 /// While this is there, the lock is held.
 struct Held<'a>(&'a AtomicBool);
 
@@ -149,7 +152,14 @@ impl<T> Brief<T> {
     /// As [`with`](Self::with), but if somebody else is in, who may have lost the processor there, it is left alone; `None` then. Not for a thread with a habit.
     pub(crate) fn try_with<R>(&self, action: impl FnOnce(&mut T) -> R) -> Option<R> {
         // Who comes in by the bias after this look is waited for: it runs, or ran a moment ago.
-        if self.bias.is_in_use() || !self.take() {
+        let is_taken = (0..TRIES).any(|_| {
+            let is_taken = !self.bias.is_in_use() && self.take();
+            if !is_taken {
+                std::hint::spin_loop();
+            }
+            is_taken
+        });
+        if !is_taken {
             return None;
         }
         Some(self.with_held(Held(self.settle_for(thread_number())), false, action))
@@ -182,7 +192,7 @@ impl<T> Brief<T> {
     fn settle_for(&self, me: ThreadNumber) -> &AtomicBool {
         let revoked = self.bias.revoke();
         let is_habit = self.value.with_mut(|value| {
-            // SAFETY: as in `with`; nobody panics here.
+            // SAFETY: as in `with_held`; nobody panics here.
             unsafe { &mut (*value).0 }.note(me, revoked, is_barrier_cheap)
         });
         if !is_habit {

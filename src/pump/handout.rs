@@ -7,7 +7,7 @@ use crate::{
     raw::Prepaid,
     sync::{InUse, Loan},
 };
-use lamq_protocol::endpoint::Lease;
+use lamq_protocol::{Number, SessionId, endpoint::Lease};
 
 /// What lies ready, if anything does.
 pub(crate) type Handout = Loan<Laid>;
@@ -22,6 +22,9 @@ pub(crate) struct Laid {
 
 /// How many are taken at one go: others may wait for the lock.
 const AT_ONCE: usize = 64;
+
+/// How often the keeper may find somebody at it.
+const PATIENCE: u32 = 4;
 
 impl Handout {
     /// The next message; `None` if the endpoint is to be asked. `one_more`: beside those that the application has (ACK-10).
@@ -68,7 +71,8 @@ impl Laid {
 
 impl State {
     /// Lays out what can be taken without us. The next step takes the rest back ([`settle`](Self::settle)), be it that of a call or of
-    /// the keeper, which is at work as long as something lies there: so senders hear soon of what was taken (CAL-6).
+    /// the keeper, which is at work as long as something lies there, unless somebody takes of it at that very moment: so senders hear soon of what was
+    /// taken (CAL-6).
     pub(crate) fn lay_out(&mut self) {
         if let Some(lease) = self.core.lease() {
             let shares = lease.frame().prepay(lease.left());
@@ -86,8 +90,20 @@ impl State {
         }
     }
 
-    /// As [`settle`](Self::settle), unless a thread is at it right now, and has perhaps lost the processor there: then nothing else can be done.
-    pub(super) fn try_settle(&mut self) -> Result<(), InUse> {
+    /// For the keeper: as [`settle`](Self::settle), unless a thread is at it right now, and has perhaps lost the processor there. Then nothing else can be
+    /// done, and false is returned; but not again and again.
+    pub(super) fn settle_politely(&mut self, quiet: bool) -> bool {
+        if self.courtesy.is_over() {
+            self.settle();
+        } else if self.try_settle().is_err() {
+            self.courtesy.count(quiet, self.lent_stage);
+            return false;
+        }
+        self.courtesy = Courtesy::default();
+        true
+    }
+
+    fn try_settle(&mut self) -> Result<(), InUse> {
         if let Some((session, stage)) = self.staging.try_take_back()? {
             self.core.return_stage(session, stage);
         }
@@ -95,5 +111,46 @@ impl State {
             self.core.settle(lease);
         }
         Ok(())
+    }
+}
+
+/// How often in a row the keeper has stood back from what is in use.
+#[derive(Debug, Default)]
+pub(super) struct Courtesy {
+    times: u32,
+    lent: Option<(SessionId, Number)>,
+}
+
+impl Courtesy {
+    const fn is_over(&self) -> bool {
+        self.times >= PATIENCE
+    }
+
+    /// Once more, unless whoever is at it does not seem to run: no call has ended, and the same frame is lent as before.
+    fn count(&mut self, quiet: bool, lent: Option<(SessionId, Number)>) {
+        self.times += u32::from(!quiet || self.lent != lent);
+        self.lent = lent;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keeper_stands_back_for_long_only_from_a_thread_that_does_not_run() {
+        let times = |quiet, lent: fn(u64) -> Option<(SessionId, Number)>| {
+            let mut courtesy = Courtesy::default();
+            (0..100)
+                .take_while(|time| {
+                    courtesy.count(quiet, lent(*time));
+                    !courtesy.is_over()
+                })
+                .count()
+        };
+        assert_eq!(times(true, |_| None), 100, "somebody receives, and is not seen to go on");
+        assert_eq!(times(true, |_| Some((SessionId::new(7)?, Number::new(1)))), 100);
+        assert_eq!(times(false, |_| None), 3);
+        assert_eq!(times(true, |time| Some((SessionId::new(7)?, Number::new(time)))), 3);
     }
 }

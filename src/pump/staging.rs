@@ -35,7 +35,7 @@ impl State {
     }
 
     /// Lends the staged frame of a session to its senders. The next step takes it back, be it that of a call or of the keeper, which is at
-    /// work as long as something is staged (DAT-6).
+    /// work as long as something is staged, and leaves it only to those who use it (DAT-6).
     pub(crate) fn lend_stage(&mut self, session: SessionId) {
         debug_assert!(!self.handout.is_out(), "two would have the same clock");
         if let Some(stage) = self.core.lend_stage(session) {

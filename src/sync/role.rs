@@ -6,7 +6,7 @@
 //! frames and tests its own condition. While nobody waits, the keeper does what is left to do ([`keeper`]); whoever has to
 //! wait takes the role from it. No step runs user code.
 
-use super::{AtomicBool, Condvar, Mutex, Ordering};
+use super::{AtomicBool, AtomicU32, Condvar, Mutex, Ordering};
 use crate::clock::Deadline;
 use std::time::Duration;
 
@@ -119,8 +119,10 @@ pub(crate) struct Role<S> {
     changed: Condvar,
     /// For the keeper.
     bell: bell::Bell,
-    /// Whether somebody sleeps in the inbox for a time.
-    is_timed: AtomicBool,
+    /// Whether somebody sleeps in the inbox.
+    is_resting: AtomicBool,
+    /// How often a call has taken the lock.
+    turn: AtomicU32,
 }
 
 /// Whether a keeper is to be started: there is none, and there is something to do for it.
@@ -143,13 +145,15 @@ impl<S> Role<S> {
             inner: Mutex::new(inner),
             changed: Condvar::new(),
             bell: bell::Bell::new(),
-            is_timed: AtomicBool::new(false),
+            is_resting: AtomicBool::new(false),
+            turn: AtomicU32::new(0),
         }
     }
 
     /// Runs a step that does not wait; if it took what others may sleep for, they look again.
     pub(crate) fn call<R>(&self, world: &impl World<S>, step: impl FnOnce(&mut S) -> R) -> (R, KeeperWanted) {
         let mut inner = self.inner.lock();
+        self.count_turn();
         let result = step(&mut inner.state);
         if world.take_progress(&mut inner.state) || (inner.held && world.is_outdated(&mut inner.state)) {
             self.wake_others(&mut inner, world);
@@ -167,6 +171,7 @@ impl<S> Role<S> {
         mut step: impl FnMut(&mut S) -> Option<R>,
     ) -> (Option<R>, KeeperWanted) {
         let mut inner = self.inner.lock();
+        self.count_turn();
         loop {
             let result = step(&mut inner.state);
             world.show(&inner.state);
@@ -191,17 +196,18 @@ impl<S> Role<S> {
                 let plan = world.plan(&mut inner.state);
                 let end = world.prefers_inbox(&inner.state).then(|| world.end(&plan, deadline));
                 inner.in_inbox = end.filter(|end| self.is_guarded(&mut inner, world, *end));
-                if let Some(end) = inner.in_inbox {
+                if inner.in_inbox.is_some() {
                     world.enter_inbox(&mut inner.state);
-                    self.is_timed.store(end != Deadline::Never, Ordering::Relaxed);
+                    self.is_resting.store(true, Ordering::Relaxed);
                     drop(inner);
                     world.sleep_in_inbox(&plan);
-                    self.is_timed.store(false, Ordering::Relaxed);
+                    self.is_resting.store(false, Ordering::Relaxed);
                 } else {
                     drop(inner);
                     world.sleep(&plan, deadline);
                 }
                 inner = self.inner.lock();
+                self.count_turn();
                 world.wake(&mut inner.state, plan);
                 inner.held = false;
                 inner.in_inbox = None;

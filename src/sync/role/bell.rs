@@ -4,7 +4,7 @@
 //! gives it back, and the next call would find it taken by a thread that does not run: so each call would end the turn of its thread, where
 //! processors are few (a lock convoy; Blasgen et al., *The Convoy Phenomenon*, 1979).
 
-use super::{Inner, Role, World};
+use super::{Inner, Role};
 use crate::{
     clock::Deadline,
     sync::{Condvar, Mutex, MutexGuard, Ordering},
@@ -51,20 +51,37 @@ impl Bell {
 /// Long enough for a call whose thread runs: most of those that ring do so while they have the lock.
 const MOMENT: Duration = Duration::from_micros(50);
 
+/// How long to wait for any other.
+const NAP: Duration = Duration::from_millis(1);
+
+/// How often the lock may be found taken, each time by another call: their threads do run, and come first again and again.
+const PATIENCE: u32 = if cfg!(lamq_loom) { 1 } else { 8 };
+
 impl<S> Role<S> {
-    /// Takes the lock when it is free, be it a tick later. While somebody counts on the keeper for the end of a sleep, it queues.
-    pub(super) fn come_in(&self, world: &impl World<S>) -> MutexGuard<'_, Inner<S>> {
-        let mut naps = iter::once(MOMENT).chain(iter::repeat(world.tick()));
+    /// For the keeper: takes the lock when it is free. It queues if it `must`, while somebody counts on it who sleeps in the inbox, and when its patience is
+    /// at an end.
+    pub(super) fn come_in(&self, must: bool) -> MutexGuard<'_, Inner<S>> {
+        let mut naps = iter::once(MOMENT).chain(iter::repeat(NAP));
+        let mut patience = if must { 0 } else { PATIENCE };
+        let mut seen = None;
         let inner = loop {
-            if self.is_timed.load(Ordering::Relaxed) {
+            if patience == 0 || self.is_resting.load(Ordering::Relaxed) {
                 break self.inner.lock();
             }
-            match self.inner.try_lock() {
-                Some(inner) => break inner,
-                None => self.bell.await_ring(naps.next()),
+            if let Some(inner) = self.inner.try_lock() {
+                break inner;
             }
+            let turn = self.turn.load(Ordering::Relaxed);
+            patience -= u32::from(seen.replace(turn) != Some(turn));
+            self.bell.await_ring(naps.next());
         };
-        self.bell.silence(); // whoever has rung had the lock, so what for can be seen now
+        self.bell.silence(); // what it has rung for can be seen now
         inner
+    }
+
+    /// A call has taken the lock.
+    pub(super) fn count_turn(&self) {
+        // Nobody else stores it meanwhile.
+        self.turn.store(self.turn.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 }

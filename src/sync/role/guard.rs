@@ -17,7 +17,7 @@ pub(super) enum Guard {
     Off,
     /// The keeper is to, when it sleeps next.
     Wanted,
-    /// The keeper sleeps in the kernel, or is about to take the lock. `called`: it was evicted.
+    /// The keeper sleeps in the kernel, or tries to take the lock. `called`: it was evicted.
     Posted { called: bool },
 }
 
@@ -58,14 +58,14 @@ impl<S> Role<S> {
         if inner.guard == Guard::Off {
             drop(inner);
             self.bell.await_ring(tick);
-            return self.come_in(world);
+            return self.come_in(false);
         }
         inner.guard = Guard::Posted { called: false };
         let tick = tick.map_or(Deadline::Never, Deadline::after);
         let until = inner.in_inbox.map_or(tick, |end| end.min(tick));
         drop(inner);
         let has_happened = world.guard(until);
-        inner = if has_happened { self.inner.lock() } else { self.come_in(world) };
+        inner = self.come_in(has_happened);
         if inner.guard == (Guard::Posted { called: true }) {
             world.clear_evict();
         }

@@ -52,7 +52,7 @@ impl<S> Role<S> {
 
     /// The life of the keeper, until [`lets_go`](Self::lets_go).
     pub(crate) fn keep(&self, world: &impl World<S>) {
-        let mut inner = self.come_in(world);
+        let mut inner = self.come_in(false);
         let mut calls_seen = None;
         while inner.keeper != Place::Stopped {
             let quiet = calls_seen.replace(inner.calls) == Some(inner.calls) || inner.alone;
@@ -71,7 +71,7 @@ impl<S> Role<S> {
                     let plan = world.plan(&mut inner.state);
                     drop(inner);
                     world.watch(plan);
-                    inner = self.come_in(world);
+                    inner = self.come_in(false);
                     if inner.keeper == Place::Watching {
                         inner.keeper = Place::Ticking;
                         continue; // not evicted: something happened
@@ -109,7 +109,7 @@ impl<S> Role<S> {
         }
         self.call_keeper(&mut inner, world);
         drop(inner);
-        self.bell.ring(); // once more: should it have come while we had the lock, it would try again at the next tick only
+        self.bell.ring(); // once more: it may have tried while we had the lock
         left
     }
 
