@@ -85,3 +85,58 @@ impl<S> Role<S> {
         self.turn.store(self.turn.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 }
+
+#[cfg(all(test, not(lamq_loom)))]
+mod tests {
+    use super::*;
+    use std::{thread, time::Instant};
+
+    /// A call has the lock for a while, and `goes_on` meanwhile. Then it gives the lock to whoever is in the queue. Returns whether somebody was.
+    fn is_queued(role: &Role<()>, must: bool, goes_on: impl Fn()) -> bool {
+        thread::scope(|scope| {
+            let call = role.inner.lock();
+            let keeper = scope.spawn(|| drop(role.come_in(must)));
+            let end = Instant::now() + Duration::from_millis(40);
+            while Instant::now() < end {
+                goes_on();
+                thread::sleep(Duration::from_millis(1));
+            }
+            MutexGuard::unlock_fair(call);
+            let next = role.inner.try_lock();
+            let is_queued = next.is_none();
+            drop(next);
+            keeper.join().expect("it comes in");
+            is_queued
+        })
+    }
+
+    /// The keeper may take the lock between the two calls, and others may keep it from the processor.
+    const TIMES: u32 = 20;
+
+    #[test]
+    fn a_keeper_is_in_nobodys_way_while_a_call_does_not_go_on() {
+        let role = Role::new(());
+        assert!((0..TIMES).any(|_| !is_queued(&role, false, || {})));
+    }
+
+    #[test]
+    fn a_keeper_that_must_come_in_queues_and_so_does_one_that_calls_come_before_again_and_again() {
+        let role = Role::new(());
+        assert!((0..TIMES).any(|_| is_queued(&role, true, || {})));
+        assert!((0..TIMES).any(|_| is_queued(&role, false, || role.count_turn())));
+        role.is_resting.store(true, Ordering::Relaxed);
+        assert!((0..TIMES).any(|_| is_queued(&role, false, || {})), "somebody counts on it");
+    }
+
+    #[test]
+    fn a_bell_that_has_rung_ends_the_next_nap_and_no_other() {
+        let bell = Bell::new();
+        bell.ring();
+        bell.await_ring(None);
+        bell.ring();
+        bell.silence();
+        let start = Instant::now();
+        bell.await_ring(Some(Duration::from_millis(20)));
+        assert!(start.elapsed() >= Duration::from_millis(15));
+    }
+}
