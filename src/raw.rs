@@ -121,8 +121,8 @@ pub(crate) struct Brief<T> {
 // SAFETY: only whoever holds the lock has access to the value, by a reference that is unique, and may move it out: so it must be `Send`.
 unsafe impl<T: Send> Sync for Brief<T> {}
 
-/// Longer than it is held as a rule, by a thread that runs.
-const TRIES: u32 = if cfg!(lamq_loom) { 1 } else { 16 };
+/// So many looks take longer than the lock is held as a rule.
+const LOOKS: u32 = 16;
 
 /// While this is there, the lock is held.
 struct Held<'a>(&'a AtomicBool);
@@ -146,37 +146,26 @@ impl<T> Brief<T> {
         let me = thread_number();
         let is_owner = self.bias.enter(me);
         let flag = if is_owner { self.bias.flag() } else { self.take_for(me) };
-        self.with_held(Held(flag), is_owner, action)
-    }
-
-    /// As [`with`](Self::with), but if somebody else is in, who may have lost the processor there, it is left alone; `None` then. Not for a thread with a habit.
-    pub(crate) fn try_with<R>(&self, action: impl FnOnce(&mut T) -> R) -> Option<R> {
-        // Who comes in by the bias after this look is waited for: it runs, or ran a moment ago.
-        let is_taken = (0..TRIES).any(|_| {
-            let is_taken = !self.bias.is_in_use() && self.take();
-            if !is_taken {
-                std::hint::spin_loop();
-            }
-            is_taken
-        });
-        if !is_taken {
-            return None;
-        }
-        Some(self.with_held(Held(self.settle_for(thread_number())), false, action))
-    }
-
-    #[inline]
-    fn with_held<R>(&self, held: Held<'_>, by_bias: bool, action: impl FnOnce(&mut T) -> R) -> R {
-        let result = self.value.with_mut(|value| {
+        let _held = Held(flag);
+        self.value.with_mut(|value| {
             // SAFETY: the pointer is that of the cell, so it is valid. Either we are in by the bias, and whoever takes the lock waits for us. Or we have taken
-            // the lock, while nobody owns the bias, which only we could give. Either lasts until `held` is dropped, after `action` or while it panics. So
+            // the lock, while nobody owns the bias, which only we could give. Either lasts until `_held` is dropped, after `action` or while it panics. So
             // this is the only reference. What `action` returns cannot contain it.
             let (habit, value) = unsafe { &mut *value };
-            habit.count_use(by_bias);
+            habit.count_use(is_owner);
             action(value)
-        });
-        drop(held);
-        result
+        })
+    }
+
+    /// Whether somebody is in, and stays there for longer than those do who run: it may have lost the processor.
+    pub(crate) fn is_held_up(&self) -> bool {
+        (0..LOOKS).all(|_| {
+            let is_in_use = self.bias.is_in_use() || looks_set(&self.is_taken);
+            if is_in_use {
+                std::hint::spin_loop();
+            }
+            is_in_use
+        })
     }
 
     /// Takes the lock, and perhaps the bias instead. Returns what is to be cleared to give it back.
@@ -185,14 +174,9 @@ impl<T> Brief<T> {
         if !self.take() {
             self.take_later();
         }
-        self.settle_for(me)
-    }
-
-    /// For whoever has taken the lock. Returns what is to be cleared to give it back.
-    fn settle_for(&self, me: ThreadNumber) -> &AtomicBool {
         let revoked = self.bias.revoke();
         let is_habit = self.value.with_mut(|value| {
-            // SAFETY: as in `with_held`; nobody panics here.
+            // SAFETY: as in `with`; nobody panics here.
             unsafe { &mut (*value).0 }.note(me, revoked, is_barrier_cheap)
         });
         if !is_habit {

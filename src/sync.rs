@@ -5,7 +5,7 @@ pub(crate) mod checked;
 mod loan;
 mod role;
 
-pub(crate) use loan::{InUse, Lender, Loan};
+pub(crate) use loan::{Lender, Loan};
 pub(crate) use role::{Role, Upkeep, World};
 pub(crate) use std::sync::{
     Arc, OnceLock, Weak,

@@ -33,6 +33,24 @@ fn a_staged_message_leaves_without_a_further_call() {
     assert_eq!(receiver.stats().data_frames, 2);
 }
 
+#[proves("DAT-6")]
+#[test]
+fn a_staged_message_leaves_though_calls_go_on_that_stage_more_behind_it() {
+    let space = Memory::new();
+    let receiver = Receiver::builder().link(space.clone()).bind("/busy").unwrap();
+    let sender = Sender::builder().link(Deaf(space)).linger(Duration::ZERO).connect("/busy").unwrap();
+    sender.send("at once").unwrap();
+    let mut came = 0;
+    let sent = (0..1000).take_while(|_| {
+        assert_eq!(sender.stats().received, 0, "nothing is acknowledged"); // it looks, so the sender is not quiet
+        sender.send("x").unwrap();
+        came += std::iter::from_fn(|| receiver.try_recv().ok()).count();
+        thread::sleep(Duration::from_micros(200));
+        came < 2
+    });
+    assert!(sent.count() < 1000, "a frame has room for more than that");
+}
+
 /// The credit is served too for which it waits.
 #[proves("CAL-6", "CRD-7")]
 #[test]

@@ -1,12 +1,7 @@
 //! Messages that lie ready for the receiving application, so that most of its calls need not enter the endpoint.
 
 use super::State;
-use crate::{
-    message::Message,
-    pool::FrameBuffer,
-    raw::Prepaid,
-    sync::{InUse, Loan},
-};
+use crate::{message::Message, pool::FrameBuffer, raw::Prepaid, sync::Loan};
 use lamq_protocol::{Number, SessionId, endpoint::Lease};
 
 /// What lies ready, if anything does.
@@ -90,27 +85,16 @@ impl State {
         }
     }
 
-    /// For the keeper: as [`settle`](Self::settle), unless a thread is at it right now, and has perhaps lost the processor there. Then nothing else can be
-    /// done, and false is returned; but not again and again.
+    /// For the keeper: as [`settle`](Self::settle), unless a thread is at it that has perhaps lost the processor there. Then nothing else can be done, and
+    /// false is returned; but not again and again. Who comes in after the look is waited for: it runs, or ran a moment ago.
     pub(super) fn settle_politely(&mut self, quiet: bool) -> bool {
-        if self.courtesy.is_over() {
-            self.settle();
-        } else if self.try_settle().is_err() {
+        if (self.staging.is_held_up() || self.handout.is_held_up()) && !self.courtesy.is_over() {
             self.courtesy.count(quiet, self.lent_stage);
             return false;
         }
         self.courtesy = Courtesy::default();
+        self.settle();
         true
-    }
-
-    fn try_settle(&mut self) -> Result<(), InUse> {
-        if let Some((session, stage)) = self.staging.try_take_back()? {
-            self.core.return_stage(session, stage);
-        }
-        if let Some(Laid { lease, .. }) = self.handout.try_take_back()? {
-            self.core.settle(lease);
-        }
-        Ok(())
     }
 }
 

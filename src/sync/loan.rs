@@ -42,25 +42,19 @@ impl<T> Loan<T> {
         drop(before); // nothing, or it takes its time without the lock
     }
 
+    /// Whether somebody uses it who may have lost the processor meanwhile, and whom to wait for could take long.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.lent.is_held_up()
+    }
+
     /// Takes it back. From then on nobody uses it.
     pub(crate) fn take_back(&self) -> Option<T> {
-        self.lent.with(|lent| self.end(lent))
-    }
-
-    /// As [`take_back`](Self::take_back), unless it is used right now.
-    pub(crate) fn try_take_back(&self) -> Result<Option<T>, InUse> {
-        self.lent.try_with(|lent| self.end(lent)).ok_or(InUse)
-    }
-
-    fn end(&self, lent: &mut Option<T>) -> Option<T> {
-        self.open.store(false, Ordering::Relaxed);
-        lent.take()
+        self.lent.with(|lent| {
+            self.open.store(false, Ordering::Relaxed);
+            lent.take()
+        })
     }
 }
-
-/// What is lent is used right now, perhaps by a thread that does not run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct InUse;
 
 /// The side of the owner.
 #[derive(Debug)]
@@ -86,6 +80,11 @@ impl<T> Lender<T> {
         self.is_out
     }
 
+    /// See [`Loan::is_held_up`].
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.is_out && self.loan.is_held_up()
+    }
+
     /// See [`Loan::lend`].
     pub(crate) fn lend(&mut self, thing: T) {
         self.loan.lend(thing);
@@ -95,16 +94,6 @@ impl<T> Lender<T> {
     /// See [`Loan::take_back`]; takes the lock only if something was lent.
     pub(crate) fn take_back(&mut self) -> Option<T> {
         if std::mem::take(&mut self.is_out) { self.loan.take_back() } else { None }
-    }
-
-    /// See [`Loan::try_take_back`].
-    pub(crate) fn try_take_back(&mut self) -> Result<Option<T>, InUse> {
-        if !self.is_out {
-            return Ok(None);
-        }
-        let thing = self.loan.try_take_back()?;
-        self.is_out = false;
-        Ok(thing)
     }
 }
 

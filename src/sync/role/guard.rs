@@ -78,7 +78,7 @@ impl<S> Role<S> {
             }
             drop(inner);
             self.bell.await_ring(Some(world.tick()));
-            inner = self.inner.lock();
+            inner = self.come_in(true);
         }
         inner
     }

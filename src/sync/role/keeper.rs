@@ -108,8 +108,6 @@ impl<S> Role<S> {
             inner.keeper = Place::Ticking;
         }
         self.call_keeper(&mut inner, world);
-        drop(inner);
-        self.bell.ring(); // once more: it may have tried while we had the lock
         left
     }
 
